@@ -1,0 +1,122 @@
+"""Artefacts kept by the content of their inputs.
+
+An entry is a folder ``<root>/<kind>/<key>``. It is made in a private folder beside it and renamed into place whole,
+under a file lock, so that two labs at once make it once and a killed lab leaves nothing half made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.errors import InfraError
+
+KEY_LENGTH = 16
+
+
+def digest(*parts: str | bytes) -> str:
+    """A key from the parts, each delimited by its length so that no two lists of parts look alike."""
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        sha.update(len(data).to_bytes(8, "big"))
+        sha.update(data)
+    return sha.hexdigest()[:KEY_LENGTH]
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_tree(folder: Path) -> str:
+    """A key from every file below a folder: names, modes and contents."""
+    parts: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            mode = "x" if path.stat().st_mode & 0o100 else "-"
+            parts.append(f"{path.relative_to(folder)} {mode} {digest_file(path)}")
+    return digest(*parts)
+
+
+@contextlib.contextmanager
+def host_errors(what: str) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into an InfraError that names it."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InfraError(f"the disk is full: {what}", hint="`lab cache prune` frees what is not in use") from exc
+        if exc.errno in (errno.EACCES, errno.EROFS):
+            raise InfraError(f"cannot write {exc.filename or what}: {exc.strerror}", hint="set LAB_CACHE") from exc
+        raise
+
+
+@contextlib.contextmanager
+def lock(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a file lock; ``waiting`` is called once if another lab holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+class Cache:
+    """The folder of all artefacts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.root / kind / key
+
+    def get(self, kind: str, key: str) -> Path | None:
+        """The entry's folder, its age renewed, or None when it was not made yet."""
+        entry = self.path(kind, key)
+        if not entry.is_dir():
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(entry)
+        return entry
+
+    def make(
+        self,
+        kind: str,
+        key: str,
+        build: Callable[[Path], None],
+        waiting: Callable[[], None] | None = None,
+    ) -> Path:
+        """The entry's folder, made by ``build(folder)`` unless it is there. What ``build`` raises leaves no entry."""
+        found = self.get(kind, key)
+        if found is not None:
+            return found
+        entry = self.path(kind, key)
+        with (
+            host_errors(f"making {kind} {key} in {self.root}"),
+            lock(self.root / kind / f".{key}.lock", waiting),
+        ):
+            found = self.get(kind, key)
+            if found is not None:
+                return found
+            scratch = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=entry.parent))
+            try:
+                build(scratch)
+                scratch.chmod(0o755)
+                scratch.rename(entry)
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+        return entry

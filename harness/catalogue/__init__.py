@@ -1,0 +1,1 @@
+"""What can be asked for: strict TOML in, frozen values out. Knows nothing of processes."""

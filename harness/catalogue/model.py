@@ -1,0 +1,193 @@
+"""What can be asked for, as frozen values. Each mirrors one kind of TOML file; unknown keys are errors."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+
+class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """A value read from a TOML file."""
+
+
+class Status(StrEnum):
+    """KCIDB's words for the outcome of a test, worst first (KCIDB schema v5.3, `tests.status`)."""
+
+    FAIL = "FAIL"
+    ERROR = "ERROR"
+    MISS = "MISS"
+    PASS = "PASS"
+    DONE = "DONE"
+    SKIP = "SKIP"
+
+
+class Kind(StrEnum):
+    """What exactly happened to a case. Each belongs to one status (``STATUS_OF``)."""
+
+    PASSED = "passed"
+    ASSERTION = "assertion"
+    SKIPPED = "skipped"
+    NO_TESTS = "no-tests"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    HANG = "hang"
+    PANIC = "panic"
+    OOPS = "oops"
+    SPLAT = "splat"
+    DIRTY = "dirty"
+    NO_BOOT = "no-boot"
+    LOST = "lost"
+    KILLED = "killed"
+
+
+STATUS_OF = {
+    Kind.PASSED: Status.PASS,
+    Kind.ASSERTION: Status.FAIL,
+    Kind.SKIPPED: Status.SKIP,
+    Kind.NO_TESTS: Status.MISS,
+    Kind.CRASHED: Status.ERROR,
+    Kind.TIMEOUT: Status.ERROR,
+    Kind.HANG: Status.FAIL,
+    Kind.PANIC: Status.FAIL,
+    Kind.OOPS: Status.FAIL,
+    Kind.SPLAT: Status.FAIL,
+    Kind.DIRTY: Status.FAIL,
+    Kind.NO_BOOT: Status.MISS,
+    Kind.LOST: Status.ERROR,
+    Kind.KILLED: Status.MISS,
+}
+"""passed .. the assertion alone is the wanted red of a suite that says no more than FAIL.
+
+no-tests: the program ran nothing. crashed: it ended before its plan was complete. timeout: the guest lives, the case
+does not end. hang: the guest is silent. dirty: the filesystem's checker complains, or it cannot be unmounted.
+no-boot: never ready. lost: QEMU ended on its own. killed: the user stopped the run.
+"""
+
+
+class Base(Declared, frozen=True, kw_only=True):
+    """kernel-patches/bases/<name>.toml: where a kernel source comes from. Exactly one of package, git, tarball, url."""
+
+    title: str
+    package: str = ""  # a Debian source package that holds a tarball, e.g. linux-source-6.12
+    git: str = ""  # a local git tree
+    ref: str = "HEAD"  # what to take of it
+    tarball: str = ""  # a local file
+    url: str = ""
+    sha256: str = ""  # required with url
+    config: tuple[str, ...] = ()  # fragments of kernel-patches/config every kernel of this base gets, in order
+
+
+class Series(Declared, frozen=True, kw_only=True):
+    """kernel-patches/<name>/series.toml beside the patches and their order in ``series``."""
+
+    title: str
+    bases: tuple[str, ...]  # the bases it applies to, the first is the one it was written for
+    requires: tuple[str, ...] = ()  # series applied before it
+
+
+class Image(Declared, frozen=True, kw_only=True):
+    """images/<name>/image.toml: what the guest's userspace is made of."""
+
+    title: str
+    memory: int = 256  # MiB
+    cpus: int = 1
+    busybox: bool = True
+    tools: tuple[str, ...] = ()  # programs of testcases/tools built into /bin
+
+
+class Filesystem(Declared, frozen=True, kw_only=True):
+    """images/filesystems/<name>.toml: how the disk under test is made, mounted and checked."""
+
+    title: str
+    type: str  # as mount(2) has it
+    size: int = 64  # MiB; 0 for none (tmpfs)
+    mkfs: str = ""  # run on the host; {disk} is the image file
+    mount: str = ""  # mount options, comma separated
+    check: str = ""  # run on the host after every case, {disk} is the image file; exit 0 is clean
+    needs: tuple[str, ...] = ()  # kernel options, e.g. CONFIG_XFS_FS
+
+
+class Expectation(Declared, frozen=True, kw_only=True):
+    """The wanted outcome of a case in one state of the kernel."""
+
+    status: Status
+    kind: Kind | None = None  # FAIL alone means the assertion, never a panic, a splat or a hang
+    reason: str = ""  # a word the outcome's reason must contain, e.g. EBADF
+
+    @property
+    def wanted_kind(self) -> Kind | None:
+        """The kind that must have happened, or None when the status alone decides."""
+        if self.kind is None and self.status is Status.FAIL:
+            return Kind.ASSERTION
+        return self.kind
+
+
+class Splat(Declared, frozen=True, kw_only=True):
+    """A kernel complaint that a case provokes on purpose."""
+
+    pattern: str  # a regular expression on the splat's title line
+    reason: str
+
+
+class Case(Declared, frozen=True, kw_only=True):
+    """One TEST of a program."""
+
+    title: str
+    test: str = ""  # the harness's own name for it (kselftest -l), when it is not the key
+    program: str = ""  # default: the suite's only program
+    source: str = ""  # who asked: a mail, a test, a scenario of docs/
+    timeout: float = 0  # seconds; 0: the suite's
+    expect: dict[str, Expectation] = {}  # by state: base, without, with
+    splat: Splat | None = None
+
+
+class Suite(Declared, frozen=True, kw_only=True):
+    """testcases/<name>/suite.toml: programs in kselftest style, their cases, and what each must do in which state."""
+
+    title: str
+    filesystems: tuple[
+        str, ...
+    ] = ()  # a scenario for each; none: the guest runs without a disk, the scenario is the suite
+    series: str = ""  # the series under test; none: the cases run on the base alone
+    image: str = "tiny"
+    programs: tuple[str, ...] = ()  # default: every *_test.c in the folder
+    timeout: float = 20  # seconds a case may take
+    expect: dict[str, Expectation] = {}  # for every case that does not say otherwise
+    cases: dict[str, Case]
+
+    def expectation(self, case: str, state: str) -> Expectation:
+        """What ``case`` must do in ``state`` (base, without, with); PASS when nobody says."""
+        own = self.cases[case].expect.get(state)
+        return own or self.expect.get(state) or Expectation(status=Status.PASS)
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """A suite on a filesystem: ``<filesystem>-<suite>``, or the suite's own name when it wants no filesystem."""
+
+    name: str
+    suite: str
+    filesystem: str | None
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All that a workspace declares, by name."""
+
+    root: Path
+    bases: dict[str, Base]
+    fragments: dict[str, Path]
+    series: dict[str, Series]
+    images: dict[str, Image]
+    filesystems: dict[str, Filesystem]
+    suites: dict[str, Suite]
+
+    def scenarios(self) -> dict[str, Scenario]:
+        """Every scenario, by name, sorted."""
+        found: dict[str, Scenario] = {}
+        for name, suite in sorted(self.suites.items()):
+            if not suite.filesystems:
+                found[name] = Scenario(name, name, None)
+            for filesystem in suite.filesystems:
+                found[f"{filesystem}-{name}"] = Scenario(f"{filesystem}-{name}", name, filesystem)
+        return found
