@@ -1,0 +1,69 @@
+"""lab list: the catalogue, on one screen."""
+
+from __future__ import annotations
+
+import click
+
+from harness.catalogue.load import load, requirements, select
+from harness.catalogue.model import Catalogue, Scenario
+from harness.paths import find_workspace
+
+
+@click.command("list")
+@click.argument("patterns", nargs=-1)
+def command(patterns: tuple[str, ...]) -> None:
+    """Show scenarios, series, bases, filesystems, fragments; with a PATTERN, the cases of the scenarios that match."""
+    catalogue = load(find_workspace())
+    if patterns:
+        _cases(catalogue, select(catalogue, patterns))
+    else:
+        _everything(catalogue)
+
+
+def _heading(title: str) -> None:
+    click.secho(title, bold=True)
+
+
+def _rows(rows: list[tuple[str, str]]) -> None:
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        click.echo(f"  {name:<{width}}  {text}")
+    click.echo()
+
+
+def _everything(catalogue: Catalogue) -> None:
+    _heading("scenarios                        lab run SCENARIO, lab list SCENARIO for its cases")
+    _rows([(name, _scenario_line(catalogue, scenario)) for name, scenario in catalogue.scenarios().items()])
+    _heading("series")
+    _rows([(name, _series_line(catalogue, name)) for name in sorted(catalogue.series)])
+    _heading("bases")
+    _rows([(name, base.title) for name, base in catalogue.bases.items()])
+    _heading("filesystems")
+    _rows([(name, filesystem.title) for name, filesystem in catalogue.filesystems.items()])
+    _heading("images")
+    _rows([(name, image.title) for name, image in catalogue.images.items()])
+    _heading("config fragments                 lab run --config NAME")
+    _rows([(name, _first_comment(path.read_text())) for name, path in catalogue.fragments.items()])
+
+
+def _scenario_line(catalogue: Catalogue, scenario: Scenario) -> str:
+    suite = catalogue.suites[scenario.suite]
+    return f"{len(suite.cases):3} cases  {suite.series or 'the base itself':18}  {suite.title}"
+
+
+def _series_line(catalogue: Catalogue, name: str) -> str:
+    required = requirements(catalogue, name)
+    after = f"  (after {', '.join(required)})" if required else ""
+    return catalogue.series[name].title + after
+
+
+def _first_comment(text: str) -> str:
+    line = text.splitlines()[0] if text else ""
+    return line.removeprefix("#").strip()
+
+
+def _cases(catalogue: Catalogue, chosen: dict[Scenario, tuple[str, ...]]) -> None:
+    for scenario, cases in chosen.items():
+        suite = catalogue.suites[scenario.suite]
+        _heading(f"{scenario.name}: {suite.title}")
+        _rows([(case, suite.cases[case].title) for case in cases])
