@@ -1,0 +1,75 @@
+"""The cache: made once, whole or not at all, by however many labs at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cache import Cache, digest, digest_tree
+from harness.errors import InfraError
+
+
+def test_made_once(tmp_path):
+    cache = Cache(tmp_path)
+    made = []
+
+    def build(folder):
+        made.append(folder)
+        (folder / "artefact").write_text("content")
+
+    first = cache.make("kernels", "k", build)
+    second = cache.make("kernels", "k", build)
+    assert first == second
+    assert len(made) == 1
+    assert (first / "artefact").read_text() == "content"
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path):
+    cache = Cache(tmp_path)
+
+    def build(folder):
+        (folder / "half").write_text("")
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        cache.make("kernels", "k", build)
+    assert cache.get("kernels", "k") is None
+    assert [path.name for path in (tmp_path / "kernels").iterdir()] == [".k.lock"]
+
+
+def test_two_labs_make_it_once(tmp_path):
+    program = (
+        "import sys, time, pathlib\n"
+        "from harness.cache import Cache\n"
+        "def build(folder):\n"
+        "    time.sleep(0.3)\n"
+        "    open(pathlib.Path(sys.argv[1]) / 'made', 'a').write('x')\n"
+        "Cache(pathlib.Path(sys.argv[1])).make('kernels', 'k', build)\n"
+    )
+    tree = Path(__file__).parents[2]
+    labs = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=tree) for _ in range(3)]
+    assert [lab.wait(20) for lab in labs] == [0, 0, 0]
+    assert (tmp_path / "made").read_text() == "x"
+
+
+def test_a_full_disk_is_said(tmp_path):
+    def build(_folder):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InfraError, match="disk is full") as raised:
+        Cache(tmp_path).make("kernels", "k", build)
+    assert "lab cache prune" in raised.value.hint
+
+
+def test_parts_are_delimited():
+    assert digest("ab", "c") != digest("a", "bc")
+
+
+def test_a_tree_is_names_modes_and_contents(tmp_path):
+    (tmp_path / "a").write_text("one")
+    before = digest_tree(tmp_path)
+    (tmp_path / "a").chmod(0o755)
+    after_mode = digest_tree(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len({before, after_mode, digest_tree(tmp_path)}) == 3

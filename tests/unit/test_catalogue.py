@@ -1,0 +1,126 @@
+"""Declarations: what is right is a frozen value, what is wrong is an error a person can act on."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.catalogue.load import load, nearest, requirements, select
+from harness.catalogue.model import Kind, Status
+from harness.errors import DeclarationError, UserError
+from harness.paths import Workspace, find_workspace
+
+SUITE = """
+title = "a suite"
+filesystems = ["ext4"]
+series = "tip"
+[expect.without]
+status = "FAIL"
+reason = "EBADF"
+[cases.first]
+title = "the first"
+[cases.second]
+title = "the second"
+expect.without = { status = "PASS" }
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    files = {
+        "kernel-patches/bases/6.12.toml": 'title = "a base"\npackage = "linux-source-6.12"\nconfig = ["guest"]\n',
+        "kernel-patches/config/guest.config": "CONFIG_TTY=y\n",
+        "kernel-patches/floor/series.toml": 'title = "the floor"\nbases = ["6.12"]\n',
+        "kernel-patches/tip/series.toml": 'title = "the tip"\nbases = ["6.12"]\nrequires = ["floor"]\n',
+        "images/tiny/image.toml": 'title = "tiny"\n',
+        "images/filesystems/ext4.toml": 'title = "ext4"\ntype = "ext4"\n',
+        "testcases/unlinked/suite.toml": SUITE,
+        "testcases/unlinked/unlinked_test.c": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Workspace(tmp_path)
+
+
+def edit(workspace, name, old, new):
+    path = workspace.root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_projects_own_declarations_are_right():
+    catalogue = load(find_workspace(Path(__file__)))
+    assert {"ext4-unlinked", "ext4-rmdir", "selftest"} <= set(catalogue.scenarios())
+
+
+def test_a_scenario_is_a_suite_on_a_filesystem(workspace):
+    assert list(load(workspace).scenarios()) == ["ext4-unlinked"]
+
+
+def test_expectations_come_from_the_case_then_the_suite_then_pass(workspace):
+    suite = load(workspace).suites["unlinked"]
+    assert suite.expectation("first", "without").reason == "EBADF"
+    assert suite.expectation("second", "without").status is Status.PASS
+    assert suite.expectation("first", "with").status is Status.PASS
+
+
+def test_only_the_assertion_is_the_wanted_red(workspace):
+    assert load(workspace).suites["unlinked"].expectation("first", "without").wanted_kind is Kind.ASSERTION
+
+
+def test_requirements_come_before_the_series(workspace):
+    assert requirements(load(workspace), "tip") == ("floor",)
+
+
+SUITE_FILE = "testcases/unlinked/suite.toml"
+TIP = "kernel-patches/tip/series.toml"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says", "hint"),
+    [
+        (SUITE_FILE, "reason =", "raeson =", "suite.toml:7: unknown key 'raeson'", "'reason'"),
+        (SUITE_FILE, "filesystems =", "filesystem =", "suite.toml:3: unknown key", "'filesystems'"),
+        (SUITE_FILE, '"ext4"', '"ext5"', "suite.toml:3: filesystems: there is no", "'ext4'"),
+        (SUITE_FILE, '"FAIL"', '"FIAL"', "suite.toml:6: status: Invalid enum value 'FIAL'", None),
+        (SUITE_FILE, "expect.without]", "expect.wihtout]", "there is no state 'wihtout'", "'without'"),
+        (SUITE_FILE, 'title = "a suite"', "", "the key 'title' is missing", None),
+        (SUITE_FILE, 'title = "a suite"', "title = ", "is not TOML", None),
+        (TIP, '"floor"', '"flor"', "series.toml:3: requires: there is no series", "'floor'"),
+        (TIP, '"6.12"', '"6.1"', "there is no base '6.1'", "'6.12'"),
+        ("kernel-patches/bases/6.12.toml", "package", 'url = "https://x"\npackage', "exactly one of", None),
+        ("kernel-patches/bases/6.12.toml", '"guest"', '"gest"', "there is no fragment", "'guest'"),
+        ("images/tiny/image.toml", 'title = "tiny"', 'title = "tiny"\nmemory = "1G"', "image.toml:2: memory: Expected", None),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_file_line_and_key(workspace, name, old, new, says, hint):
+    edit(workspace, name, old, new)
+    with pytest.raises(DeclarationError) as raised:
+        load(workspace)
+    assert says in raised.value.message
+    assert hint is None or hint in (raised.value.hint or "")
+
+
+def test_requires_in_a_circle(workspace):
+    edit(workspace, "kernel-patches/floor/series.toml", "bases", 'requires = ["tip"]\nbases')
+    with pytest.raises(DeclarationError, match="in a circle"):
+        load(workspace)
+
+
+def test_select_by_pattern(workspace):
+    catalogue = load(workspace)
+    assert list(select(catalogue, ["ext4-*/sec*"]).values()) == [("second",)]
+    assert list(select(catalogue, ["*"]).values()) == [("first", "second")]
+
+
+@pytest.mark.parametrize(("pattern", "hint"), [("ext4-unlinkd", "ext4-unlinked"), ("ext4-unlinked/frist", "first")])
+def test_select_what_is_not_there(workspace, pattern, hint):
+    with pytest.raises(UserError) as raised:
+        select(load(workspace), [pattern])
+    assert hint in (raised.value.hint or "")
+
+
+def test_nearest_is_silent_when_nothing_is_near():
+    assert nearest("zzz", ["alpha", "beta"]) is None
