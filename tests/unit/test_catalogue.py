@@ -92,10 +92,7 @@ TIP = "kernel-patches/tip/series.toml"
         (TIP, '"6.12"', '"6.1"', "there is no base '6.1'", "'6.12'"),
         ("kernel-patches/bases/6.12.toml", "package", 'url = "https://x"\npackage', "exactly one of", None),
         ("kernel-patches/bases/6.12.toml", '"guest"', '"gest"', "there is no fragment", "'guest'"),
-        (
-            "images/tiny/image.toml", 'title = "tiny"', 'title = "tiny"\nmemory = "1G"', "image.toml:2: memory: Expected",
-            None,
-        ),
+        ("images/tiny/image.toml", '"tiny"', '"tiny"\nmemory = "1G"', "image.toml:2: memory: Expected", None),
     ],
 )  # fmt: skip
 def test_a_mistake_names_file_line_and_key(workspace, name, old, new, says, hint):
