@@ -1,0 +1,1 @@
+"""What a kernel boots into: case programs, the initramfs around them, the disk under test."""

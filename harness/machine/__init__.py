@@ -1,0 +1,1 @@
+"""One running guest: how QEMU is called, spoken to, watched and stopped."""

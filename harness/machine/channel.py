@@ -1,0 +1,139 @@
+"""The words between host and agent (images/tiny/agent.c), protocol 1. This docstring is their one home.
+
+Lines of bytes, each ended by a newline, over the virtio-serial port ``lab``. The agent speaks first.
+
+Host to agent, one command a line, words separated by one space::
+
+    run SECONDS PROGRAM [TEST]   run /cases/PROGRAM, only TEST of it (fixture.variant.test, or the test's bare name)
+    list PROGRAM                 run it with -l: the kselftest harness prints what tests it has
+    clock SECONDS                set the wall clock (a guest resumed from a saved state believes it is still then)
+    shell                        a shell on the console, for a person
+    quit                         end the machine
+
+``lab.run=SECONDS,PROGRAM[,TEST]`` on the kernel's command line is a ``run`` and a ``quit`` without input, for guests
+that are recorded. ``lab.fs=``, ``lab.device=``, ``lab.mount=`` there say what is mounted on /mnt (no lab.fs: nothing).
+
+Agent to host. Output of a case is never taken for the agent's own word, since its lines come behind a mark::
+
+    |TEXT                        a line of the case's output (standard output and error, as they came)
+    +TEXT                        a part of one that is too long for a frame; its end comes as a | frame
+
+Everything else is an event::
+
+    hello PROTOCOL RELEASE       the agent runs, on a kernel of this release
+    mount ok TYPE                /mnt is mounted
+    mount error ERRNO TYPE       it cannot be; before ``ready`` this is the last word
+    ready MILLISECONDS           commands are obeyed from now on; guest time since boot
+    begin PROGRAM [TEST]         the case runs. The console got ``lab: case begins`` just before
+    beat MILLISECONDS            every 300 ms while it runs: a case that does not end is not a guest that is silent
+    left stuck | left tasks N | left mount PATH
+                                 what the case left behind: tasks that SIGKILL does not end, tasks, a mount point
+    exit CODE | signal NUMBER | timeout
+                                 how it ended. On timeout the kernel's view of all tasks is on the console
+    unmount ok | unmount error ERRNO
+                                 ok: umount(2) worked and nothing holds the block device any more
+    done                         that was all; the disk may be taken away, or another command sent
+    unknown WORD                 not a command
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.errors import LabError
+
+PROTOCOL = 1
+MARKER = b"lab: case begins"
+"""On the console, from the agent: kernel messages of the case start at the first line that has it."""
+
+FRAME_MAX = 64 * 1024
+WORDS = frozenset(
+    ("hello", "mount", "ready", "begin", "beat", "left", "exit", "signal", "timeout", "unmount", "done", "unknown")
+)
+NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
+
+
+class ProtocolError(LabError):
+    """The guest said something that is not the protocol: its kernel or its agent is broken."""
+
+    whose = "guest"
+
+
+@dataclass(frozen=True)
+class Event:
+    """A word of the agent's own and what follows it."""
+
+    word: str
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.word, *self.arguments))
+
+
+@dataclass(frozen=True)
+class Output:
+    """A piece of a case's output; ``whole`` when a line ends with it."""
+
+    text: bytes
+    whole: bool
+
+
+def parse(line: bytes) -> Event | Output:
+    """What one line from the agent (without its newline) means.
+
+    Raises ProtocolError for what no agent says.
+    """
+    if line[:1] in (b"|", b"+"):
+        return Output(line[1:], line[:1] == b"|")
+    words = line.decode("ascii", errors="replace").split()
+    if not words or words[0] not in WORDS:
+        raise ProtocolError(f"not a word of the agent: {line[:80]!r}")
+    return Event(words[0], tuple(words[1:]))
+
+
+class Framer:
+    """Lines out of whatever pieces a socket delivers."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes.
+
+        Raises ProtocolError when a line does not end within FRAME_MAX bytes.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > FRAME_MAX:
+            raise ProtocolError(f"a frame of more than {FRAME_MAX} bytes")
+        return lines
+
+
+def _name(name: str) -> str:
+    if not NAME.fullmatch(name) or ".." in name.split("/"):
+        raise ValueError(f"not a name the agent can be told: {name!r}")
+    return name
+
+
+def run(program: str, test: str | None, seconds: float) -> bytes:
+    """The command that runs a case.
+
+    Raises ValueError for a name with blanks or one that leaves /cases.
+    """
+    words = ["run", f"{seconds:g}", _name(program)] + ([_name(test)] if test else [])
+    return " ".join(words).encode() + b"\n"
+
+
+def list_tests(program: str) -> bytes:
+    """The command that lists the tests of a program."""
+    return f"list {_name(program)}\n".encode()
+
+
+def clock(seconds: float) -> bytes:
+    """The command that sets the guest's wall clock, in seconds since 1970."""
+    return f"clock {seconds:.6f}\n".encode()
+
+
+def parameter(program: str, test: str | None, seconds: float) -> str:
+    """The kernel parameter that runs a case without input."""
+    return f"lab.run={seconds:g},{_name(program)}" + (f",{_name(test)}" if test else "")

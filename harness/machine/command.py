@@ -1,0 +1,192 @@
+"""Options to QEMU's argv. Pure: small functions, each flag with its reason.
+
+The machine is ``microvm``: no firmware tables, no PCI, virtio-mmio devices only. The kernel is an uncompressed vmlinux
+entered through its PVH note, so nothing is decompressed under TCG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+QEMU = "qemu-system-x86_64"
+
+EXACT_TSC_KHZ = 1_000_000
+"""Under -icount the TSC counts virtual nanoseconds."""
+
+
+class Accelerator(StrEnum):
+    """How the guest's instructions are run."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A raw image given to the guest as the next of /dev/vda, /dev/vdb, ..."""
+
+    path: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """One guest. ``memory`` is MiB. ``filesystem`` and ``mount`` say what the agent mounts on /mnt from the first disk.
+
+    ``tsc_khz`` is the rate of the guest's time stamp counter under TCG, 0 to let the kernel find out (it often cannot).
+    ``extra`` are more words for the kernel's command line. ``exact`` counts instructions instead of time.
+    ``save`` keeps the guest's memory in that file from the start, ``resume`` starts from one that was kept so, without
+    changing it: then everything else must be as it was when it was saved.
+    """
+
+    kernel: Path
+    initramfs: Path
+    memory: int = 256
+    cpus: int = 1
+    accelerator: Accelerator = Accelerator.TCG
+    tsc_khz: int = 0
+    disks: tuple[Disk, ...] = ()
+    filesystem: str = ""
+    mount: str = ""
+    extra: tuple[str, ...] = ()
+    exact: bool = False
+    save: Path | None = None
+    resume: Path | None = None
+
+
+@dataclass(frozen=True)
+class Wires:
+    """File descriptors QEMU inherits: connected stream sockets, each the far end of one the host holds."""
+
+    console: int
+    port: int
+    monitor: int = -1
+    all: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "all", tuple(fd for fd in (self.console, self.port, self.monitor) if fd >= 0))
+
+
+def kernel_parameters(options: Options) -> list[str]:
+    """The words of the kernel's command line, in order."""
+    words = [
+        "console=ttyS0",
+        # A case that turns the console's level down must not hide its splats.
+        "ignore_loglevel",
+        # The agent marks on the console where a case begins; that line must not fall to a rate limit.
+        "printk.devkmsg=on",
+        # A panic resets the machine at once, -no-reboot makes that the end of QEMU; a triple fault always works.
+        "panic=-1",
+        "reboot=t",
+        # An oops does not panic: it is on the console either way, and the case's own last words would be lost.
+        # Tasks stuck in the kernel are reported before a case's time is over.
+        "sysctl.kernel.hung_task_timeout_secs=10",
+        "sysctl.kernel.hung_task_check_interval_secs=3",
+        # When the guest is silent the host sends an NMI: the panic shows where it is stuck.
+        "unknown_nmi_panic",
+    ]
+    return words + _clock(options) + _lab(options) + list(options.extra)
+
+
+def _clock(options: Options) -> list[str]:
+    """Under TCG the kernel fails to measure its TSC against the PIT and is left with jiffies: tell it the rate."""
+    khz = EXACT_TSC_KHZ if options.exact else options.tsc_khz
+    if options.accelerator is Accelerator.KVM or not khz:
+        return []
+    return [f"tsc_early_khz={khz}", "tsc=reliable"]
+
+
+def _lab(options: Options) -> list[str]:
+    if not options.filesystem:
+        return []
+    words = [f"lab.fs={options.filesystem}"]
+    if options.disks:
+        words.append("lab.device=/dev/vda")
+    if options.mount:
+        words.append(f"lab.mount={options.mount}")
+    return words
+
+
+def _machine(options: Options) -> list[str]:
+    # acpi=off: only then does QEMU name the virtio-mmio devices on the command line, and the kernel needs no ACPI.
+    machine = "microvm,acpi=off,isa-serial=on,x-option-roms=off"
+    if options.save or options.resume:
+        machine += ",memory-backend=ram"
+    return [
+        "-nodefaults", "-no-user-config", "-display", "none",
+        "-M", machine,
+        "-no-reboot",
+        "-m", str(options.memory), "-smp", str(options.cpus),
+    ]  # fmt: skip
+
+
+def _memory(options: Options) -> list[str]:
+    """Memory as a file: a saved guest's memory is mapped copy-on-write by every guest that resumes it, not copied."""
+    path = options.save or options.resume
+    if path is None:
+        return []
+    share = "on" if options.save else "off"
+    return ["-object", f"memory-backend-file,id=ram,size={options.memory}M,mem-path={_quoted(path)},share={share}"]
+
+
+def _accelerator(options: Options) -> list[str]:
+    if options.accelerator is Accelerator.KVM:
+        return ["-accel", "kvm", "-cpu", "host"]
+    # max has what a current machine has (xsave, smap); five-level page tables only make each fault slower.
+    argv = ["-accel", "tcg,thread=single" if options.exact else "tcg", "-cpu", "max,la57=off"]
+    # Time stands still while the guest idles: its clock is the count of its instructions.
+    return argv + (["-icount", "shift=0,sleep=off"] if options.exact else [])
+
+
+def _kernel(options: Options) -> list[str]:
+    return [
+        "-kernel", str(options.kernel),
+        "-initrd", str(options.initramfs),
+        "-append", " ".join(kernel_parameters(options)),
+    ]  # fmt: skip
+
+
+def _quoted(path: Path) -> str:
+    """A path as a value of a QEMU option: a comma is doubled."""
+    return str(path).replace(",", ",,")
+
+
+def _disk(number: int, disk: Disk) -> list[str]:
+    # unsafe: the image outlives no power cut of the host, and flushes of the guest need not reach its platters.
+    drive = f"file={_quoted(disk.path)},format=raw,if=none,id=disk{number},cache=unsafe,discard=unmap"
+    drive += ",read-only=on" if disk.read_only else ""
+    return ["-drive", drive, "-device", f"virtio-blk-device,drive=disk{number}"]
+
+
+def _wires(wires: Wires) -> list[str]:
+    argv = [
+        # The console is for the record, on the one device the kernel can write to from its first to its last breath.
+        "-chardev", f"socket,id=console,fd={wires.console}", "-serial", "chardev:console",
+        # Results have a wire of their own: printk cannot garble them.
+        "-chardev", f"socket,id=port,fd={wires.port}",
+        "-device", "virtio-serial-device,max_ports=2", "-device", "virtserialport,chardev=port,name=lab",
+    ]  # fmt: skip
+    if wires.monitor >= 0:
+        argv += ["-chardev", f"socket,id=monitor,fd={wires.monitor}", "-mon", "chardev=monitor,mode=control"]
+    return argv
+
+
+def _confinement() -> list[str]:
+    """Seccomp filters of QEMU's own: a guest that breaks out cannot start programs or gain rights."""
+    return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+
+
+def arguments(options: Options, wires: Wires) -> list[str]:
+    """QEMU's whole argv."""
+    argv = [QEMU, *_machine(options), *_memory(options), *_accelerator(options), *_kernel(options)]
+    # virtio-mmio slots are handed out in order; the first disk is always /dev/vda.
+    for number, disk in enumerate(options.disks):
+        argv += _disk(number, disk)
+    # Without a source of entropy a guest waits for its first random number, and forks would share one stream.
+    argv += [*_wires(wires), "-device", "virtio-rng-device"]
+    if options.resume:
+        # The state is told where to come from once the monitor has set it up.
+        argv += ["-incoming", "defer"]
+    return argv + _confinement()

@@ -1,0 +1,470 @@
+"""One guest from start to stop.
+
+    with Machine(options, folder / "console.log") as machine:
+        machine.wait_ready(Deadline(20))
+        result = machine.run_case("unlinked/alias_test", "alias", seconds=20)
+
+Whatever happens inside the context, QEMU is gone at its end. A machine belongs to the thread that started it; several
+may run in as many threads. Every wait has a deadline, and ends early when the console shows a panic, when the guest
+falls silent or when QEMU ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+
+from harness import process
+from harness.errors import InfraError, LabError
+from harness.machine import channel
+from harness.machine.channel import Event, Output
+from harness.machine.command import Accelerator, Options, Wires, arguments
+from harness.machine.console import Alarm, Log, Watch, after_marker
+from harness.machine.deadline import Deadline
+
+BOOT = 30.0
+"""Seconds a guest may take to be ready: twenty times what it needs, for hosts that do much else."""
+SILENCE = 10.0
+"""Seconds without a word or a heart beat (every 0.3 s) after which a guest that runs a case counts as hung."""
+AFTER_PANIC = 1.0
+"""Seconds a panicked kernel gets to write its last lines and reset."""
+AFTER_OOPS = 3.0
+"""Seconds a case may go on after an oops: enough to report what it saw, if it can."""
+AFTER_CASE = 15.0
+"""Seconds beyond the case's own for the task dump, the clean-up and the unmount, all with heart beats or none."""
+OUTPUT_MAX = 4 * 1024 * 1024
+"""Bytes kept of a case's output."""
+
+
+class Ended(StrEnum):
+    """How a case's machine came to its end."""
+
+    DONE = "done"  # the agent reported to the last word
+    TIMEOUT = "timeout"  # the agent lives, the case did not end in its time
+    HANG = "hang"  # the guest is silent, or does not come back from an oops
+    PANIC = "panic"
+    NO_BOOT = "no-boot"  # never ready
+    LOST = "lost"  # QEMU ended on its own
+
+
+@dataclass(frozen=True)
+class RawResult:
+    """What is known of a case before anyone judges it. ``detail`` says in words why it ended so.
+
+    ``console_from`` is the byte of the console file where the case begins (the file's size when it never did).
+    ``unmount`` is "ok", an errno's name, or "" when it was not reached or there is nothing to unmount. ``left`` is what
+    the case left behind, in the agent's words. ``seconds`` is the wall-clock time of the case, on the host.
+    """
+
+    ended: Ended
+    detail: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    ktap: str = ""
+    events: tuple[str, ...] = ()
+    console: Path = Path()
+    console_from: int = 0
+    unmount: str = ""
+    left: tuple[str, ...] = ()
+    seconds: float = 0.0
+    argv: tuple[str, ...] = ()
+    qemu_exit: int | None = None
+    qemu_stderr: str = ""
+
+
+class BootError(LabError):
+    """The guest never was ready: the kernel under test or its initramfs is at fault. ``ended`` says how it failed."""
+
+    exit_code = 1
+    whose = "kernel under test"
+
+
+class GuestEndedError(LabError):
+    """A wait is over because the guest is: ``ended`` says how, the message why."""
+
+    whose = "kernel under test"
+
+    def __init__(self, ended: Ended, message: str) -> None:
+        super().__init__(message)
+        self.ended = ended
+
+
+class Machine:
+    """A guest. See the module for how it is used."""
+
+    def __init__(self, options: Options, console: Path, *, sandbox: bool = True) -> None:
+        self.options = options
+        self.argv: tuple[str, ...] = ()
+        self.kernel_release = ""
+        self.ready_ms = 0
+        self.watch = Watch()
+        self._console_path = console
+        self._sandbox = sandbox
+        self._stack = contextlib.ExitStack()
+        self._framer = channel.Framer()
+        self._frames: list[Event | Output] = []
+        self._heard = time.monotonic()
+        self._stderr = b""
+        self._open: set[str] = set()
+
+    # Start and stop
+
+    def __enter__(self) -> Machine:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _exc: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self.log = Log(self._console_path)
+        self._stack.callback(self.log.close)
+        self._selector = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
+        ours, theirs = zip(*(self._pair() for _ in range(3)), strict=True)
+        self.console_socket, self.port_socket, self.monitor_socket = ours
+        errors, errors_end = os.pipe()
+        self._stack.callback(os.close, errors)
+        os.set_blocking(errors, False)
+        wires = Wires(*(end.fileno() for end in theirs))
+        self.argv = tuple(arguments(self.options, wires))
+        try:
+            self.child = self._stack.enter_context(
+                process.start(self.argv, sandbox=self._confined(), stderr=errors_end, pass_fds=wires.all)
+            )
+        finally:
+            os.close(errors_end)
+            for end in theirs:
+                end.close()
+        self._errors = errors
+        for name, source in (("console", self.console_socket), ("port", self.port_socket), ("stderr", errors)):
+            self._selector.register(source, selectors.EVENT_READ, name)
+            self._open.add(name)
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair()
+        self._stack.enter_context(ours)
+        return ours, theirs
+
+    def _confined(self) -> process.Sandbox | None:
+        if not self._sandbox:
+            return None
+        options = self.options
+        written = [disk.path for disk in options.disks if not disk.read_only]
+        read = [disk.path for disk in options.disks if disk.read_only]
+        written += [options.save] if options.save else []
+        read += [options.resume] if options.resume else []
+        return process.Sandbox(
+            writable=tuple(written),
+            readable=(options.kernel, options.initramfs, *read),
+            devices=(Path("/dev/kvm"),) if options.accelerator is Accelerator.KVM else (),
+        )
+
+    def stop(self) -> None:
+        """End QEMU now. What it still had to say on the console is in the file when this returns."""
+        try:
+            if hasattr(self, "child"):
+                self.child.kill()
+                # The wires close when the last process that holds them is gone: QEMU itself, not only its guard.
+                self._drain(Deadline(1.0))
+        finally:
+            self._stack.close()
+
+    # Listening
+
+    def _pump(self, timeout: float) -> list[Alarm]:
+        """Take in what QEMU sends within ``timeout`` seconds; returns at the first sign of anything."""
+        alarms: list[Alarm] = []
+        for key, _ in self._selector.select(timeout):
+            data = self._read(key.data)
+            if not data:
+                self._selector.unregister(key.fileobj)
+                self._open.discard(key.data)
+            elif key.data == "console":
+                self.log.write(data)
+                alarms += self.watch.feed(data)
+            elif key.data == "stderr":
+                self._stderr = (self._stderr + data)[-65536:]
+            else:
+                self._heard = time.monotonic()
+                self._frames += [channel.parse(line) for line in self._framer.feed(data)]
+        return alarms
+
+    def _read(self, name: str) -> bytes:
+        try:
+            if name == "stderr":
+                return os.read(self._errors, 65536)
+            source = self.console_socket if name == "console" else self.port_socket
+            return bytes(source.recv(65536))
+        except (ConnectionError, BlockingIOError):
+            return b""
+
+    def _drain(self, deadline: Deadline) -> None:
+        while self._open and not deadline.expired:
+            self._pump(deadline.remaining)
+
+    def _next(self, deadline: Deadline, silence: float) -> Event | Output:
+        """The agent's next frame.
+
+        Raises GuestEndedError when there will be none: panic, silence, QEMU gone, or ``deadline`` over.
+        """
+        while not self._frames:
+            if self._gone():
+                raise self._lost()
+            left = min(deadline.remaining, self._heard + silence - time.monotonic())
+            if left <= 0:
+                raise self._hung(deadline, silence)
+            for alarm in self._pump(left):
+                if alarm is Alarm.PANIC:
+                    raise self._panicked()
+                deadline = _sooner(deadline, AFTER_OOPS)
+        return self._frames.pop(0)
+
+    def _gone(self) -> bool:
+        return "port" not in self._open or "console" not in self._open
+
+    def _panicked(self) -> GuestEndedError:
+        # -no-reboot ends QEMU as soon as the kernel has said its last.
+        self._drain(Deadline(AFTER_PANIC))
+        return GuestEndedError(Ended.PANIC, self.watch.first[Alarm.PANIC])
+
+    def _lost(self) -> GuestEndedError:
+        self._drain(Deadline(AFTER_PANIC))
+        if Alarm.PANIC in self.watch.first:
+            return self._panicked()
+        code = self.qemu_exit(Deadline(AFTER_PANIC))
+        if code is None:
+            return GuestEndedError(Ended.LOST, "QEMU closed its wires and still runs")
+        if code == 0:
+            return GuestEndedError(Ended.LOST, "the guest reset itself without a panic")
+        how = f"signal {-code}" if code < 0 else f"signal {code - 128}" if code > 128 else f"exit code {code}"
+        return GuestEndedError(
+            Ended.LOST, f"QEMU ended on its own: {how}" + (f"\n{self.stderr}" if self.stderr else "")
+        )
+
+    def _hung(self, deadline: Deadline, silence: float) -> GuestEndedError:
+        oops = self.watch.first.get(Alarm.OOPS)
+        if oops:
+            return GuestEndedError(Ended.HANG, f"the case does not end after: {oops}")
+        if deadline.expired:
+            return GuestEndedError(Ended.HANG, f"the guest did not finish within {deadline.seconds:g} s")
+        self._provoke_trace()
+        return GuestEndedError(Ended.HANG, f"no word from the guest for {silence:g} s")
+
+    def _provoke_trace(self) -> None:
+        """An NMI makes a kernel that does nothing else panic where it is stuck: its trace is on the console."""
+        from harness.machine.monitor import Monitor
+
+        with contextlib.suppress(InfraError), Monitor(self.monitor_socket, timeout=2) as monitor:
+            monitor.ask("inject-nmi")
+        self._drain(Deadline(2.0))
+
+    def qemu_exit(self, deadline: Deadline) -> int | None:
+        """QEMU's exit code (negative or above 128: a signal), None when it still runs at the deadline."""
+        try:
+            return self.child.wait(deadline.remaining)
+        except subprocess.TimeoutExpired:
+            return None
+
+    @property
+    def stderr(self) -> str:
+        """What QEMU complained about."""
+        return self._stderr.decode(errors="replace").strip()
+
+    # Speaking
+
+    def send(self, command: bytes) -> None:
+        """Give the agent a command."""
+        with contextlib.suppress(ConnectionError):  # the next wait tells how the guest ended
+            self.port_socket.sendall(command)
+
+    def wait_ready(self, deadline: Deadline | None = None) -> None:
+        """Wait until the agent obeys commands.
+
+        Raises BootError when the guest fails, InfraError when QEMU does.
+        """
+        deadline = deadline or Deadline(BOOT)
+        try:
+            while True:
+                frame = self._next(deadline, deadline.seconds)
+                if self._greeted(frame):
+                    return
+        except channel.ProtocolError as exc:
+            raise BootError(exc.message, log=self.log.path) from exc
+        except GuestEndedError as exc:
+            self._blame_qemu()
+            raise BootError(f"the guest never was ready: {exc.message}", log=self.log.path) from exc
+
+    def _greeted(self, frame: Event | Output) -> bool:
+        match frame:
+            case Event("hello", (version, release)):
+                if version != str(channel.PROTOCOL):
+                    raise channel.ProtocolError(f"the agent speaks protocol {version}, not {channel.PROTOCOL}")
+                self.kernel_release = release
+            case Event("mount", ("error", errno, kind)):
+                raise channel.ProtocolError(f"the guest cannot mount {kind}: {errno}")
+            case Event("ready", (milliseconds,)):
+                self.ready_ms = int(milliseconds)
+                return True
+        return False
+
+    def _blame_qemu(self) -> None:
+        """A QEMU that failed before the kernel said anything is the host's fault, not the kernel's."""
+        code = self.child.poll()
+        if code and self.log.size == 0:
+            raise InfraError(
+                f"QEMU exited with {code}: {self.stderr or 'no message'}",
+                hint="its command was: " + " ".join(self.argv),
+            )
+
+    def adopt(self, release: str = "") -> None:
+        """Take a guest that was resumed from a saved state as ready: its greeting was said before it was saved."""
+        self.kernel_release = release
+        self._heard = time.monotonic()
+
+    def list_tests(self, program: str, seconds: float = 10) -> str:
+        """What a program prints for -l.
+
+        Raises GuestEndedError when the guest does not survive it.
+        """
+        self.send(channel.list_tests(program))
+        report = _Report()
+        self._collect(report, Deadline(seconds + AFTER_CASE), SILENCE)
+        return report.text()
+
+    def run_case(
+        self, program: str, test: str | None = None, seconds: float = 20, silence: float = SILENCE
+    ) -> RawResult:
+        """Run one case to whatever end it comes. ``seconds`` are the case's own."""
+        report = _Report()
+        start = Deadline(seconds + AFTER_CASE)
+        self._heard = time.monotonic()
+        self.send(channel.run(program, test, seconds))
+        return self._conclude(report, start, silence)
+
+    def follow_case(self, seconds: float, silence: float = SILENCE) -> RawResult:
+        """Follow the case that the kernel's command line named (``channel.parameter``)."""
+        self._heard = time.monotonic()
+        return self._conclude(_Report(), Deadline(seconds + AFTER_CASE), silence)
+
+    def _conclude(self, report: _Report, start: Deadline, silence: float) -> RawResult:
+        ended, detail = Ended.DONE, ""
+        try:
+            self._collect(report, start, silence)
+            if report.timeout:
+                ended, detail = Ended.TIMEOUT, f"did not end within {start.seconds - AFTER_CASE:g} s"
+        except GuestEndedError as exc:
+            ended, detail = exc.ended, exc.message
+        except channel.ProtocolError as exc:
+            ended, detail = Ended.LOST, exc.message
+        if ended in (Ended.DONE, Ended.TIMEOUT):
+            # What the kernel said of the unmount may still be in the console's socket.
+            self._settle()
+        return report.result(self, ended, detail, start.elapsed)
+
+    def _settle(self) -> None:
+        while self._open and self._selector.select(0.002):
+            self._pump(0)
+
+    def _collect(self, report: _Report, deadline: Deadline, silence: float) -> None:
+        while not report.take(self._next(deadline, silence)):
+            pass
+
+
+def _sooner(deadline: Deadline, seconds: float) -> Deadline:
+    return deadline if deadline.remaining < seconds else Deadline(seconds)
+
+
+class _Report:
+    """What the agent says of one case."""
+
+    def __init__(self) -> None:
+        self.exit_code: int | None = None
+        self.signal: int | None = None
+        self.timeout = False
+        self.unmount = ""
+        self.left: list[str] = []
+        self.events: list[str] = []
+        self._output: list[bytes] = []
+        self._size = 0
+
+    def take(self, frame: Event | Output) -> bool:
+        """Note one frame; true when it was the last."""
+        if isinstance(frame, Output):
+            self._keep(frame.text + (b"\n" if frame.whole else b""))
+            return False
+        if frame.word != "beat":
+            self.events.append(str(frame))
+        match frame:
+            case Event("exit", (code,)):
+                self.exit_code = int(code)
+            case Event("signal", (number,)):
+                self.signal = int(number)
+            case Event("timeout"):
+                self.timeout = True
+            case Event("unmount", ("ok",)):
+                self.unmount = "ok"
+            case Event("unmount", ("error", errno)) | Event("mount", ("error", errno, _)):
+                self.unmount = errno
+            case Event("left", what):
+                self.left.append(" ".join(what))
+        return frame.word == "done"
+
+    def _keep(self, data: bytes) -> None:
+        if self._size < OUTPUT_MAX:
+            self._output.append(data)
+        elif self._size - len(data) < OUTPUT_MAX:
+            self._output.append(b"# lab: more output was not kept\n")
+        self._size += len(data)
+
+    def text(self) -> str:
+        return b"".join(self._output).decode(errors="replace")
+
+    def result(self, machine: Machine, ended: Ended, detail: str, seconds: float) -> RawResult:
+        return RawResult(
+            ended=ended,
+            detail=detail,
+            exit_code=self.exit_code,
+            signal=self.signal,
+            ktap=self.text(),
+            events=tuple(self.events),
+            console=machine.log.path,
+            console_from=after_marker(machine.log.path, channel.MARKER),
+            unmount=self.unmount,
+            left=tuple(self.left),
+            seconds=seconds,
+            argv=machine.argv,
+            qemu_exit=machine.child.poll(),
+            qemu_stderr=machine.stderr,
+        )
+
+
+def boot_and_run(
+    options: Options, console: Path, program: str, test: str | None = None, seconds: float = 20, *, sandbox: bool = True
+) -> RawResult:
+    """A case in a guest of its own, from power-on: a guest that never is ready is a result as well.
+
+    Raises InfraError when QEMU cannot be started.
+    """
+    with Machine(options, console, sandbox=sandbox) as machine:
+        try:
+            machine.wait_ready()
+        except BootError as exc:
+            return RawResult(
+                Ended.NO_BOOT, exc.message, console=console, argv=machine.argv,
+                qemu_exit=machine.child.poll(), qemu_stderr=machine.stderr,
+            )  # fmt: skip
+        return machine.run_case(program, test, seconds)

@@ -1,0 +1,804 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The agent: process 1 of a lab guest.
+ *
+ * It mounts what programs take for granted and the filesystem under test, then obeys the host's
+ * one-line commands on a virtio-serial port: run a case, list a program's tests, open a shell.
+ * The protocol is described in harness/machine/channel.py.
+ *
+ * A guest may be saved at any moment in which it waits for a command and be resumed elsewhere, so
+ * nothing here remembers the host: each command carries what it needs.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/random.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define PROTOCOL	1
+#define CASES		"/cases/"
+#define TARGET		"/mnt"
+#define CONSOLE		"/dev/ttyS0"
+#define BEAT_MS		300
+#define GRACE_MS	1000
+#define OUTPUT_MAX	4096
+#define MOUNTS_MAX	64
+
+static struct {
+	char fs[32];
+	char device[64];
+	char options[256];
+	char run[256];
+} asked;
+
+static int port = -1;
+static int own_mounts[MOUNTS_MAX];
+static size_t own_mounts_count;
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static const char *error_name(int error)
+{
+	const char *name = strerrorname_np(error);
+
+	return name ? name : "EUNKNOWN";
+}
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return done;
+}
+
+__attribute__((format(printf, 1, 2)))
+static void log_kernel(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	int length = snprintf(text, sizeof(text), "<5>lab: ");
+
+	va_start(args, format);
+	vsnprintf(text + length, sizeof(text) - length, format, args);
+	va_end(args);
+	write_file("/dev/kmsg", text);
+}
+
+/* Process 1 must not return: the kernel would panic, and the host would blame it. */
+static void power_off(void)
+{
+	sync();
+	/* The host runs the machine with -no-reboot: this ends it. */
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+static void give_up(const char *what)
+{
+	log_kernel("agent: %s: %s", what, strerror(errno));
+	power_off();
+}
+
+static void send_all(const char *data, size_t length)
+{
+	while (length) {
+		ssize_t sent = write(port, data, length);
+
+		if (sent < 0 && errno != EINTR)
+			return;
+		if (sent > 0) {
+			data += sent;
+			length -= sent;
+		}
+	}
+}
+
+__attribute__((format(printf, 1, 2)))
+static void say(const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line) - 1, format, args);
+	va_end(args);
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length] = '\n';
+	send_all(line, length + 1);
+}
+
+/* Setting up */
+
+static void mount_system(void)
+{
+	static const struct {
+		const char *type, *where, *options;
+	} mounts[] = {
+		{ "devtmpfs", "/dev", "mode=0755" },
+		{ "proc", "/proc", NULL },
+		{ "sysfs", "/sys", NULL },
+		{ "devpts", "/dev/pts", "ptmxmode=0666" },
+		{ "tmpfs", "/dev/shm", "mode=1777" },
+		{ "tmpfs", "/tmp", "mode=1777" },
+		{ "cgroup2", "/sys/fs/cgroup", NULL },
+		{ "debugfs", "/sys/kernel/debug", NULL },
+	};
+	size_t i;
+
+	/* A kernel without one of them still boots; the case that needs it says so. */
+	for (i = 0; i < ARRAY_SIZE(mounts); i++) {
+		mkdir(mounts[i].where, 0755);
+		mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, mounts[i].options);
+	}
+}
+
+static void read_command_line(void)
+{
+	static const struct {
+		const char *name;
+		char *value;
+		size_t size;
+	} known[] = {
+		{ "lab.fs=", asked.fs, sizeof(asked.fs) },
+		{ "lab.device=", asked.device, sizeof(asked.device) },
+		{ "lab.mount=", asked.options, sizeof(asked.options) },
+		{ "lab.run=", asked.run, sizeof(asked.run) },
+	};
+	char text[4096] = "", *word, *rest = text;
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	size_t i;
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		give_up("/proc/cmdline");
+	close(fd);
+	while ((word = strsep(&rest, " \n"))) {
+		for (i = 0; i < ARRAY_SIZE(known); i++) {
+			size_t length = strlen(known[i].name);
+
+			if (!strncmp(word, known[i].name, length))
+				snprintf(known[i].value, known[i].size, "%s", word + length);
+		}
+	}
+}
+
+/* The device of the virtio-serial port called "lab", or -1 while it is not there. */
+static int find_port(void)
+{
+	const char *ports = "/sys/class/virtio-ports";
+	DIR *dir = opendir(ports);
+	struct dirent *entry;
+	int found = -1;
+
+	while (dir && found < 0 && (entry = readdir(dir))) {
+		char path[512], name[16] = "";
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s/name", ports, entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (read(fd, name, sizeof(name) - 1) > 0 && !strcmp(name, "lab\n")) {
+			snprintf(path, sizeof(path), "/dev/%s", entry->d_name);
+			found = open(path, O_RDWR | O_CLOEXEC);
+		}
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void open_port(void)
+{
+	long long end = now_ms() + 10000;
+
+	/* The device tells of its ports in a message of its own, some time after the driver is up. */
+	while ((port = find_port()) < 0) {
+		if (now_ms() > end) {
+			errno = ENODEV;
+			give_up("virtio-serial port \"lab\"");
+		}
+		usleep(1000);
+	}
+}
+
+/* The filesystem under test */
+
+static unsigned long take_flag(const char *word)
+{
+	static const struct {
+		const char *name;
+		unsigned long flag;
+	} flags[] = {
+		{ "ro", MS_RDONLY },	     { "nosuid", MS_NOSUID },
+		{ "nodev", MS_NODEV },	     { "noexec", MS_NOEXEC },
+		{ "sync", MS_SYNCHRONOUS },  { "dirsync", MS_DIRSYNC },
+		{ "noatime", MS_NOATIME },   { "nodiratime", MS_NODIRATIME },
+		{ "relatime", MS_RELATIME }, { "strictatime", MS_STRICTATIME },
+		{ "lazytime", MS_LAZYTIME },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (!strcmp(word, flags[i].name))
+			return flags[i].flag;
+	return 0;
+}
+
+static int mount_target(void)
+{
+	char copy[sizeof(asked.options)], data[sizeof(asked.options)] = "";
+	char *word, *rest = copy;
+	unsigned long flags = 0;
+
+	memcpy(copy, asked.options, sizeof(copy));
+	while ((word = strsep(&rest, ","))) {
+		unsigned long flag = take_flag(word);
+
+		flags |= flag;
+		if (flag || !*word)
+			continue;
+		if (*data)
+			strcat(data, ",");
+		strcat(data, word);
+	}
+	return mount(*asked.device ? asked.device : "none", TARGET, asked.fs, flags, data);
+}
+
+/* A filesystem that is gone gives its device free: umount(2) alone may leave it busy below. */
+static int wait_released(long long end)
+{
+	int fd;
+
+	if (!*asked.device)
+		return 0;
+	while ((fd = open(asked.device, O_RDONLY | O_EXCL | O_CLOEXEC)) < 0) {
+		if (errno != EBUSY || now_ms() > end)
+			return -1;
+		usleep(2000);
+	}
+	close(fd);
+	return 0;
+}
+
+/* Kernel threads close files of dead tasks a little later (io_uring), so busy is not final at once. */
+static int unmount_target(void)
+{
+	long long end = now_ms() + GRACE_MS;
+
+	while (umount(TARGET)) {
+		if (errno == EINVAL)
+			break;
+		if (errno != EBUSY || now_ms() > end)
+			return -1;
+		usleep(2000);
+	}
+	return wait_released(end);
+}
+
+/* Calls back for each mount point of the agent's namespace; returns how many there were. */
+static size_t each_mount(bool (*visit)(int id, const char *where))
+{
+	FILE *list = fopen("/proc/self/mountinfo", "re");
+	char line[4096], where[2048];
+	size_t count = 0;
+	int id;
+
+	while (list && fgets(line, sizeof(line), list)) {
+		if (sscanf(line, "%d %*d %*s %*s %2047s", &id, where) != 2)
+			continue;
+		count++;
+		if (visit(id, where))
+			break;
+	}
+	if (list)
+		fclose(list);
+	return count;
+}
+
+static bool remember_mount(int id, const char *where)
+{
+	if (own_mounts_count < MOUNTS_MAX)
+		own_mounts[own_mounts_count++] = id;
+	return false;
+}
+
+static char last_foreign[2048];
+
+static bool note_foreign(int id, const char *where)
+{
+	size_t i;
+
+	for (i = 0; i < own_mounts_count; i++)
+		if (own_mounts[i] == id)
+			return false;
+	if (strcmp(where, TARGET))
+		snprintf(last_foreign, sizeof(last_foreign), "%s", where);
+	return false;
+}
+
+/* Mounts that a case left would keep the filesystem busy: the last made goes first. */
+static void unmount_foreign(void)
+{
+	int tries;
+
+	for (tries = 0; tries < MOUNTS_MAX; tries++) {
+		last_foreign[0] = '\0';
+		each_mount(note_foreign);
+		if (!last_foreign[0] || umount2(last_foreign, UMOUNT_NOFOLLOW))
+			return;
+		say("left mount %s", last_foreign);
+	}
+}
+
+static bool prepare_target(void)
+{
+	if (!*asked.fs)
+		return true;
+	if (mount_target()) {
+		say("mount error %s %s", error_name(errno), asked.fs);
+		return false;
+	}
+	say("mount ok %s", asked.fs);
+	return true;
+}
+
+/* Running */
+
+struct job {
+	const char *program;
+	const char *argument[2];
+	double seconds;
+};
+
+static bool is_target_mount(int id, const char *where)
+{
+	if (!strcmp(where, TARGET))
+		last_foreign[0] = '\1';
+	return false;
+}
+
+static bool target_is_mounted(void)
+{
+	last_foreign[0] = '\0';
+	each_mount(is_target_mount);
+	return last_foreign[0] != '\0';
+}
+
+/* Guests resumed from one saved state would draw the same random numbers. */
+static void reseed(void)
+{
+	struct {
+		struct rand_pool_info info;
+		unsigned char data[32];
+	} pool = { .info = { .entropy_count = 256, .buf_size = 32 } };
+	int source = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
+	int sink = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+
+	if (source >= 0 && sink >= 0 && read(source, pool.data, sizeof(pool.data)) == sizeof(pool.data)) {
+		ioctl(sink, RNDADDENTROPY, &pool);
+		ioctl(sink, RNDRESEEDCRNG);
+	}
+	if (source >= 0)
+		close(source);
+	if (sink >= 0)
+		close(sink);
+}
+
+static void enter_program(const struct job *job, int output)
+{
+	char path[512], fs[64], device[96];
+	char *argv[] = { path, (char *)job->argument[0], (char *)job->argument[1], NULL };
+	char *envp[] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device, NULL };
+	int input = open("/dev/null", O_RDONLY);
+	sigset_t none;
+
+	snprintf(path, sizeof(path), CASES "%s", job->program);
+	snprintf(fs, sizeof(fs), "LAB_FS=%s", asked.fs);
+	snprintf(device, sizeof(device), "LAB_DEVICE=%s", asked.device);
+	setsid();
+	dup2(input, STDIN_FILENO);
+	dup2(output, STDOUT_FILENO);
+	dup2(output, STDERR_FILENO);
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (chdir(TARGET) == 0)
+		execve(path, argv, envp);
+	dprintf(STDERR_FILENO, "# cannot run %s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+static pid_t start_program(const struct job *job, int *output)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		give_up("pipe");
+	pid = fork();
+	if (pid < 0)
+		give_up("fork");
+	if (!pid)
+		enter_program(job, ends[1]);
+	close(ends[1]);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	*output = ends[0];
+	return pid;
+}
+
+/* Each line of a case's output goes out behind a mark, so no output looks like the agent's own word. */
+struct relay {
+	char text[OUTPUT_MAX];
+	size_t length;
+	bool within_line;
+};
+
+static void relay_out(struct relay *relay, size_t length, bool whole)
+{
+	char frame[OUTPUT_MAX + 2];
+
+	frame[0] = whole ? '|' : '+';
+	memcpy(frame + 1, relay->text, length);
+	frame[length + 1] = '\n';
+	send_all(frame, length + 2);
+}
+
+static void relay_lines(struct relay *relay)
+{
+	char *end;
+
+	while ((end = memchr(relay->text, '\n', relay->length))) {
+		size_t length = end - relay->text;
+
+		relay_out(relay, length, true);
+		relay->length -= length + 1;
+		memmove(relay->text, end + 1, relay->length);
+		relay->within_line = false;
+	}
+	if (relay->length == sizeof(relay->text)) {
+		relay_out(relay, relay->length, false);
+		relay->length = 0;
+		relay->within_line = true;
+	}
+}
+
+/* Passes on what there is, at most some lines at a time: heart beats must not wait for a flood to end. */
+static bool relay_some(struct relay *relay, int output)
+{
+	int rounds;
+
+	for (rounds = 0; rounds < 16; rounds++) {
+		ssize_t got = read(output, relay->text + relay->length, sizeof(relay->text) - relay->length);
+
+		if (got <= 0)
+			return got < 0 && errno == EAGAIN;
+		relay->length += got;
+		relay_lines(relay);
+	}
+	return true;
+}
+
+static void relay_rest(struct relay *relay, int output)
+{
+	int rounds;
+
+	/* All writers are dead: the pipe's last contents are all that can come. */
+	for (rounds = 0; rounds < 64; rounds++) {
+		struct pollfd ready = { .fd = output, .events = POLLIN };
+
+		if (poll(&ready, 1, 0) <= 0 || !(ready.revents & POLLIN) || !relay_some(relay, output))
+			break;
+	}
+	if (relay->length || relay->within_line)
+		relay_out(relay, relay->length, true);
+}
+
+/* Collects every dead child; true once ``wanted`` is among them. */
+static bool reap(pid_t wanted, int *status)
+{
+	bool found = false;
+	int how;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &how, WNOHANG | __WALL)) > 0) {
+		if (pid == wanted) {
+			*status = how;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Returns false when the case did not end in its time. */
+static bool follow(pid_t pid, const struct job *job, struct relay *relay, int output, int *status)
+{
+	long long start = now_ms(), beat = start, end = start + (long long)(job->seconds * 1000);
+	sigset_t mask;
+	bool open = true;
+
+	sigemptyset(&mask);
+	while (!reap(pid, status)) {
+		struct pollfd ready = { .fd = open ? output : -1, .events = POLLIN };
+		struct timespec wait = { .tv_nsec = BEAT_MS * 1000000L };
+
+		if (ppoll(&ready, 1, &wait, &mask) > 0)
+			open = relay_some(relay, output);
+		if (now_ms() >= beat + BEAT_MS) {
+			beat = now_ms();
+			say("beat %lld", beat);
+		}
+		if (now_ms() >= end)
+			return false;
+	}
+	return true;
+}
+
+static void show_tasks(void)
+{
+	log_kernel("the case did not end in its time: blocked tasks, then all");
+	write_file("/proc/sysrq-trigger", "w");
+	write_file("/proc/sysrq-trigger", "t");
+}
+
+/* Ends all that still runs. Whoever does not die of SIGKILL within the grace is stuck in the kernel. */
+static void kill_leftovers(void)
+{
+	long long end = now_ms() + GRACE_MS;
+	int count = 0;
+
+	kill(-1, SIGKILL);
+	for (;;) {
+		pid_t pid = waitpid(-1, NULL, WNOHANG | __WALL);
+
+		if (pid < 0)
+			break;
+		count += pid > 0;
+		if (pid > 0)
+			continue;
+		if (now_ms() > end) {
+			say("left stuck");
+			break;
+		}
+		usleep(2000);
+	}
+	if (count)
+		say("left tasks %d", count);
+}
+
+static void say_ending(bool in_time, int status)
+{
+	if (!in_time)
+		say("timeout");
+	else if (WIFSIGNALED(status))
+		say("signal %d", WTERMSIG(status));
+	else
+		say("exit %d", WEXITSTATUS(status));
+}
+
+static void run_program(const struct job *job)
+{
+	struct relay relay = { .length = 0 };
+	int output, status = 0;
+	pid_t pid;
+	bool in_time;
+
+	pid = start_program(job, &output);
+	in_time = follow(pid, job, &relay, output, &status);
+	if (!in_time)
+		show_tasks();
+	kill_leftovers();
+	relay_rest(&relay, output);
+	close(output);
+	say_ending(in_time, status);
+}
+
+static void release_target(void)
+{
+	if (!*asked.fs)
+		return;
+	unmount_foreign();
+	if (unmount_target())
+		say("unmount error %s", error_name(errno));
+	else
+		say("unmount ok");
+}
+
+static void run_case(const char *program, const char *test, double seconds)
+{
+	struct job job = { .program = program, .seconds = seconds };
+
+	if (test) {
+		/* "fixture.variant.test" names exactly one; a bare name is the test of whatever fixture. */
+		job.argument[0] = strchr(test, '.') ? "-r" : "-t";
+		job.argument[1] = test;
+	}
+	reseed();
+	if (*asked.fs && !target_is_mounted() && !prepare_target()) {
+		say("done");
+		return;
+	}
+	log_kernel("case begins: %s %s", program, test ? test : "");
+	say("begin %s %s", program, test ? test : "");
+	run_program(&job);
+	release_target();
+	say("done");
+}
+
+static void list_tests(const char *program)
+{
+	struct job job = { .program = program, .argument = { "-l" }, .seconds = 10 };
+
+	say("begin %s", program);
+	run_program(&job);
+	say("done");
+}
+
+/* By hand */
+
+static void open_shell(void)
+{
+	char *argv[] = { "sh", "-i", NULL };
+	char *envp[] = { "PATH=/bin", "HOME=/", "TERM=vt100", "PS1=lab:\\w# ", NULL };
+	sigset_t none;
+	int tty;
+
+	if (fork())
+		return;
+	setsid();
+	tty = open(CONSOLE, O_RDWR);
+	ioctl(tty, TIOCSCTTY, 0);
+	dup2(tty, STDIN_FILENO);
+	dup2(tty, STDOUT_FILENO);
+	dup2(tty, STDERR_FILENO);
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (chdir(TARGET) == 0)
+		execve("/bin/sh", argv, envp);
+	_exit(127);
+}
+
+static void set_clock(const char *seconds)
+{
+	double time = seconds ? strtod(seconds, NULL) : 0;
+	struct timeval tv = { .tv_sec = (time_t)time, .tv_usec = (time - (time_t)time) * 1e6 };
+
+	if (time > 0)
+		settimeofday(&tv, NULL);
+}
+
+static void obey(char *line)
+{
+	char *verb = strsep(&line, " ");
+	char *first = strsep(&line, " "), *second = strsep(&line, " "), *third = strsep(&line, " ");
+
+	if (!strcmp(verb, "run") && second)
+		run_case(second, third, strtod(first, NULL));
+	else if (!strcmp(verb, "list") && first)
+		list_tests(first);
+	else if (!strcmp(verb, "clock"))
+		set_clock(first);
+	else if (!strcmp(verb, "shell"))
+		open_shell();
+	else if (!strcmp(verb, "quit"))
+		power_off();
+	else
+		say("unknown %s", verb);
+}
+
+static void serve(void)
+{
+	char line[1024];
+	size_t length = 0;
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	for (;;) {
+		struct pollfd ready = { .fd = port, .events = POLLIN };
+		int status;
+		char *end;
+		ssize_t got;
+
+		/* A host that went away (a saved guest has none) hangs up: wait without spinning. */
+		if (ppoll(&ready, 1, NULL, &mask) > 0 && !(ready.revents & POLLIN))
+			usleep(10000);
+		reap(-1, &status);
+		if (!(ready.revents & POLLIN))
+			continue;
+		got = read(port, line + length, sizeof(line) - 1 - length);
+		if (got <= 0)
+			continue;
+		length += got;
+		while ((end = memchr(line, '\n', length))) {
+			size_t used = end + 1 - line;
+
+			*end = '\0';
+			obey(line);
+			length -= used;
+			memmove(line, end + 1, length);
+		}
+		if (length == sizeof(line) - 1)
+			length = 0;
+	}
+}
+
+static void child_died(int signal)
+{
+}
+
+/* A case that ends must wake the poll at once: SIGCHLD is let in only there. */
+static void watch_children(void)
+{
+	struct sigaction action = { .sa_handler = child_died };
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	sigaction(SIGCHLD, &action, NULL);
+}
+
+/* lab.run=<seconds>,<program>,<test>: a guest that is recorded takes no input. */
+static void run_asked(void)
+{
+	char *rest = asked.run;
+	char *seconds = strsep(&rest, ","), *program = strsep(&rest, ","), *test = strsep(&rest, ",");
+
+	if (program)
+		run_case(program, test, strtod(seconds, NULL));
+	power_off();
+}
+
+int main(void)
+{
+	struct utsname name;
+
+	mount_system();
+	read_command_line();
+	watch_children();
+	umask(022);
+	mkdir(TARGET, 0755);
+	open_port();
+	uname(&name);
+	say("hello %d %s", PROTOCOL, name.release);
+	each_mount(remember_mount);
+	if (!prepare_target())
+		power_off();
+	say("ready %lld", now_ms());
+	if (*asked.run)
+		run_asked();
+	serve();
+}
