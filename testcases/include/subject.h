@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A task to be checkpointed, and the test that watches it.
+ *
+ * The subject is this program executed anew, so that neither memory nor
+ * descriptors of the test harness are part of the image. It runs one function:
+ *
+ *	SUBJECT(keeps_its_offset)
+ *	{
+ *		int fd = MUST(open("a", O_RDWR | O_CREAT | O_EXCL, 0600));
+ *
+ *		MUST(lseek(fd, 7, SEEK_SET));
+ *		come_back();
+ *		MUST_EQ(7, lseek(fd, 0, SEEK_CUR));
+ *	}
+ *
+ * come_back() is where the checkpoint happens. The original task ends there,
+ * the task made by the restart goes on with the next line. What must hold after
+ * the restart is written as if nothing had happened: variables keep their
+ * values. How the checkpoint comes about (enum event) is not the subject's
+ * business.
+ *
+ * The test drives it and looks at the disk in between:
+ *
+ *	TEST_F(files, keeps_its_offset)
+ *	{
+ *		ASSERT_CHECKPOINT(&self->stage, "keeps_its_offset");
+ *		... the original has ended, the image is written ...
+ *		ASSERT_RESTART(&self->stage);
+ *		... the subject has come back, checked and ended ...
+ *	}
+ *
+ * Phases: set up -> checkpoint -> [the original ends] -> restart -> check.
+ *
+ * A MUST that does not hold becomes the test's own failed assertion, with the
+ * subject's file, line and text. The two speak through a regular file that the
+ * subject opens for each line: the kernel may support nothing but regular files
+ * and directories, and a descriptor kept open would be part of the image.
+ */
+#ifndef LAB_SUBJECT_H
+#define LAB_SUBJECT_H
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "cleanup.h"
+#include "errno_assert.h"
+
+/* How a subject is checkpointed. A new way is one row of event_table and one of stage_wait_for(). */
+enum event {
+	EVENT_SELF,	/* it calls checkpoint(2) on itself */
+};
+
+/* What event() finds itself to be. */
+enum role {
+	ORIGINAL,	/* the task that was checkpointed, going on */
+	RESTARTED,	/* the task that a restart made */
+	REFUSED,	/* the task whose checkpoint failed */
+};
+
+struct subject {
+	const char *name;
+	void (*body)(void);
+};
+
+/* Declares the function a subject runs. The linker collects the pointers between __start_ and __stop_subjects. */
+#define SUBJECT(subject_name)								\
+	static void subject_##subject_name(void);					\
+	static const struct subject subject_name##_subject = {				\
+		#subject_name, subject_##subject_name					\
+	};										\
+	static const struct subject *const subject_name##_entry				\
+		__attribute__((used, section("subjects"))) = &subject_name##_subject;	\
+	static void subject_##subject_name(void)
+
+extern const struct subject *const __start_subjects[] __attribute__((weak));
+extern const struct subject *const __stop_subjects[] __attribute__((weak));
+
+/*
+ * The subject's side
+ */
+
+/* All that a subject remembers about itself. It comes back from the image like the rest of its memory. */
+static struct {
+	char folder[128];
+	enum event event;
+	int events;
+	const char *phase;
+} subject_self;
+
+static inline void subject_path(char *path, size_t size, const char *folder, const char *name, int number)
+{
+	if (number)
+		snprintf(path, size, "%s/%s.%d", folder, name, number);
+	else
+		snprintf(path, size, "%s/%s", folder, name);
+}
+
+static inline int subject_open(const char *folder, const char *name, int number, int flags)
+{
+	char path[256];
+
+	subject_path(path, sizeof(path), folder, name, number);
+	return open(path, flags | O_CLOEXEC, 0600);
+}
+
+/* One line to the test: its first word says what the rest is. */
+__attribute__((format(printf, 1, 2)))
+static inline void subject_report(const char *format, ...)
+{
+	cleanup_close int fd = subject_open(subject_self.folder, "report", 0, O_WRONLY | O_CREAT | O_APPEND);
+	char line[1024];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+	va_end(arguments);
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	for (int i = 0; i < length; i++)
+		if (line[i] == '\n')
+			line[i] = ' ';
+	line[length++] = '\n';
+	if (fd < 0 || write(fd, line, length) != length)
+		_exit(EXIT_FAILURE);
+}
+
+#define SUBJECT_FAIL(format, ...) do {								\
+	subject_report("failed %s:%d %s: " format, __FILE__, __LINE__, subject_self.phase, ##__VA_ARGS__); \
+	_exit(EXIT_FAILURE);									\
+} while (0)
+
+/* The call's result, which is not negative. */
+#define MUST(call) ({									\
+	__typeof__(call) __result = (call);						\
+											\
+	if (__result < 0)								\
+		SUBJECT_FAIL("%s: %s, expected success", #call, errno_text(-errno).text); \
+	__result;									\
+})
+
+/* The call fails with this error, given as -ENOENT. */
+#define MUST_FAIL(wanted, call) do {							\
+	long __result = (call);								\
+	long __wanted = (wanted);							\
+											\
+	__result = __result < 0 ? -errno : 0;						\
+	if (__result != __wanted)							\
+		SUBJECT_FAIL("%s: %s, expected %s", #call, errno_text(__result).text,	\
+			     errno_text(__wanted).text);				\
+} while (0)
+
+#define MUST_EQ(wanted, seen) do {							\
+	long long __wanted = (wanted);							\
+	long long __seen = (seen);							\
+											\
+	if (__wanted != __seen)								\
+		SUBJECT_FAIL("%s is %lld, expected %s (%lld)", #seen, __seen, #wanted, __wanted); \
+} while (0)
+
+#define MUST_NE(unwanted, seen) do {							\
+	long long __unwanted = (unwanted);						\
+	long long __seen = (seen);							\
+											\
+	if (__unwanted == __seen)							\
+		SUBJECT_FAIL("%s is %s (%lld), expected another", #seen, #unwanted, __seen); \
+} while (0)
+
+/* The file behind a descriptor holds exactly this text, whatever its offset. */
+#define MUST_HOLD(wanted, fd) do {							\
+	const char *__wanted = (wanted);						\
+	char __seen[256] = "";								\
+											\
+	MUST(pread(fd, __seen, sizeof(__seen) - 1, 0));					\
+	if (strcmp(__wanted, __seen))							\
+		SUBJECT_FAIL("%s holds '%s', expected '%s'", #fd, __seen, __wanted);	\
+} while (0)
+
+/* The whole text, in one write at the descriptor's offset. */
+#define MUST_WRITE(fd, text) MUST_EQ((long long)strlen(text), write(fd, text, strlen(text)))
+
+static inline struct stat subject_stat(int fd)
+{
+	struct stat found;
+
+	if (fstat(fd, &found)) {
+		subject_report("failed %s:%d %s: fstat of descriptor %d: %s", __FILE__, __LINE__, subject_self.phase,
+			       fd, errno_text(-errno).text);
+		_exit(EXIT_FAILURE);
+	}
+	return found;
+}
+
+/* Lets the test know a number, by name: its SUBJECT_TOLD(). */
+static inline void tell(const char *name, long long value)
+{
+	subject_report("told %s %lld", name, value);
+}
+
+/* Open descriptors as a bit mask: the first 64 are all that a case uses. */
+static inline unsigned long long subject_descriptors(void)
+{
+	unsigned long long open_ones = 0;
+
+	for (int fd = 0; fd < 64; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			open_ones |= 1ULL << fd;
+	return open_ones;
+}
+
+static inline long event_self(void)
+{
+	int image = subject_open(subject_self.folder, "image", subject_self.events, O_RDWR | O_CREAT | O_EXCL);
+	int log = subject_open(subject_self.folder, "kernel", subject_self.events, O_WRONLY | O_CREAT | O_EXCL);
+	long result;
+
+	if (image < 0 || log < 0)
+		SUBJECT_FAIL("image and log of the checkpoint: %s", errno_text(-errno).text);
+	result = sys_checkpoint(0, image, CHECKPOINT_SUBTREE, log);
+	/* After a restart either may be missing: whether they are part of the image is the kernel's choice. */
+	close(image);
+	close(log);
+	return result;
+}
+
+static long (*const event_table[])(void) = {
+	[EVENT_SELF] = event_self,
+};
+
+static const char *const event_names[] = {
+	[EVENT_SELF] = "self",
+};
+
+/* The checkpoint. Returns in the original, and again in each task that is restarted from its image. */
+static inline enum role event(void)
+{
+	unsigned long long before = subject_descriptors();
+	long result;
+
+	subject_self.events++;
+	result = event_table[subject_self.event]();
+	if (result < 0) {
+		subject_self.phase = "after the refused checkpoint";
+		subject_report("checkpoint %d %ld", subject_self.events, result);
+	} else if (result > 0) {
+		subject_self.phase = "in the original after the checkpoint";
+		subject_report("checkpoint %d %ld", subject_self.events, result);
+	} else {
+		subject_self.phase = "after the restart";
+		subject_report("restarted %d", subject_self.events);
+	}
+	if (subject_descriptors() != before)
+		SUBJECT_FAIL("open descriptors are %#llx, expected %#llx as before", subject_descriptors(), before);
+	return result < 0 ? REFUSED : result > 0 ? ORIGINAL : RESTARTED;
+}
+
+/* The usual event: the original ends here. */
+static inline void come_back(void)
+{
+	if (event() != RESTARTED)
+		_exit(EXIT_SUCCESS);
+}
+
+/*
+ * kselftest_harness.h keeps each test's record in shared anonymous memory,
+ * made before main(). It would be part of the image, as a mapping of an
+ * unlinked file of its own.
+ */
+static inline void subject_drop_shared_memory(void)
+{
+	for (struct __fixture_metadata *fixture = __fixture_list; fixture; fixture = fixture->next) {
+		struct __test_metadata *next;
+
+		if (fixture == &_fixture_global)
+			continue;
+		for (struct __test_metadata *test = fixture->tests; test; test = next) {
+			next = test->next;
+			munmap(test, sizeof(*test));
+		}
+		fixture->tests = NULL;
+	}
+}
+
+/* Descriptors 0, 1 and 2 are a regular file, nothing else is open. */
+static inline int subject_use_log(const char *folder)
+{
+	int log = subject_open(folder, "output", 0, O_RDWR | O_CREAT | O_APPEND);
+
+	if (log < 0 || dup2(log, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+		return -1;
+	return close_range(3, ~0U, 0);
+}
+
+/* program --subject <name> <event> <folder> */
+static inline int subject_main(char **argv)
+{
+	const struct subject *const *entry;
+
+	snprintf(subject_self.folder, sizeof(subject_self.folder), "%s", argv[4]);
+	subject_self.event = atoi(argv[3]);
+	subject_self.phase = "set up";
+	subject_drop_shared_memory();
+	if (subject_use_log(subject_self.folder))
+		SUBJECT_FAIL("its log: %s", errno_text(-errno).text);
+	for (entry = __start_subjects; entry < __stop_subjects; entry++) {
+		if (strcmp((*entry)->name, argv[2]))
+			continue;
+		(*entry)->body();
+		subject_report("done");
+		return EXIT_SUCCESS;
+	}
+	SUBJECT_FAIL("there is no SUBJECT(%s)", argv[2]);
+}
+
+/* program --restart <number of the image> <folder>: becomes the subject, or reports why not. */
+static inline int restart_main(char **argv)
+{
+	int number = atoi(argv[2]);
+	int image, log;
+
+	snprintf(subject_self.folder, sizeof(subject_self.folder), "%s", argv[3]);
+	subject_self.phase = "restart";
+	if (subject_use_log(subject_self.folder))
+		SUBJECT_FAIL("its log: %s", errno_text(-errno).text);
+	image = MUST(subject_open(subject_self.folder, "image", number, O_RDONLY));
+	log = MUST(subject_open(subject_self.folder, "kernel-restart", number, O_WRONLY | O_CREAT | O_TRUNC));
+	subject_report("restart %ld", sys_restart(0, image, RESTART_TASKSELF, log));
+	return EXIT_SUCCESS;
+}
+
+/* Instead of TEST_HARNESS_MAIN. */
+#define SUBJECT_HARNESS_MAIN							\
+	int main(int argc, char **argv)						\
+	{									\
+		if (argc == 5 && !strcmp(argv[1], "--subject"))			\
+			return subject_main(argv);				\
+		if (argc == 4 && !strcmp(argv[1], "--restart"))			\
+			return restart_main(argv);				\
+		return test_harness_run(argc, argv);				\
+	}
+
+/*
+ * The test's side
+ */
+
+/* Where one test keeps its subject's image, logs and report. */
+struct stage {
+	char folder[128];	/* not on the filesystem under test */
+	enum event event;
+	const char *subject;
+	long report_seen;	/* bytes of the report that were read */
+	int checkpoints;	/* images written */
+	const char *remains;	/* names the test leaves in the filesystem's root, for stage_tear_down() */
+};
+
+/* What a subject reported in one phase. */
+struct report {
+	char failed[1024];	/* "file:line text", or empty */
+	bool asked;		/* a checkpoint or restart returned */
+	long result;		/* its result */
+	bool restarted;
+	bool done;
+};
+
+static inline void stage_show(const struct stage *stage, const char *file, int number, const char *label)
+{
+	cleanup_fclose FILE *log = NULL;
+	char path[256], line[512];
+
+	subject_path(path, sizeof(path), stage->folder, file, number);
+	log = fopen(path, "r");
+	while (log && fgets(line, sizeof(line), log)) {
+		line[strcspn(line, "\n")] = '\0';
+		for (char *at = line; *at; at++)
+			if (!isprint((unsigned char)*at))
+				*at = '?';
+		fprintf(TH_LOG_STREAM, "# %s: %s\n", label, line);
+	}
+}
+
+static inline void stage_show_logs(const struct stage *stage)
+{
+	stage_show(stage, "output", 0, "subject");
+	for (int number = 1; number <= stage->checkpoints + 1; number++) {
+		stage_show(stage, "kernel", number, "checkpoint log");
+		stage_show(stage, "kernel-restart", number, "restart log");
+	}
+}
+
+/* Fails the test for the line that asked, and shows what subject and kernel said. */
+#define STAGE_FAIL(format, ...) do {						\
+	char __said[1280];							\
+										\
+	snprintf(__said, sizeof(__said), format, ##__VA_ARGS__);		\
+	stage_fail(_metadata, stage, file, line, __said);			\
+} while (0)
+
+__attribute__((noreturn))
+static inline void stage_fail(struct __test_metadata *_metadata, const struct stage *stage, const char *file, int line,
+			      const char *said)
+{
+	fprintf(TH_LOG_STREAM, "# %s:%d:%s:%s\n", file, line, _metadata->name, said);
+	stage_show_logs(stage);
+	_metadata->exit_code = KSFT_FAIL;
+	__bail(1, _metadata);
+	__builtin_unreachable();
+}
+
+static inline FILE *stage_open_report(const struct stage *stage)
+{
+	char path[256];
+
+	subject_path(path, sizeof(path), stage->folder, "report", 0);
+	return fopen(path, "r");
+}
+
+static inline void stage_note(struct stage *stage, struct report *report, const char *line)
+{
+	int number;
+
+	if (!strncmp(line, "failed ", 7)) {
+		snprintf(report->failed, sizeof(report->failed), "%s", line + 7);
+	} else if (sscanf(line, "checkpoint %d %ld", &number, &report->result) == 2) {
+		report->asked = true;
+		if (report->result > 0)
+			stage->checkpoints = number;
+	} else if (sscanf(line, "restart %ld", &report->result) == 1) {
+		report->asked = true;
+	} else if (!strncmp(line, "restarted ", 10)) {
+		report->restarted = true;
+	} else if (!strcmp(line, "done")) {
+		report->done = true;
+	}
+}
+
+/* The lines since the last call. */
+static inline struct report stage_read_report(struct stage *stage)
+{
+	cleanup_fclose FILE *file = stage_open_report(stage);
+	struct report report = { 0 };
+	char line[1024];
+
+	if (!file || fseek(file, stage->report_seen, SEEK_SET))
+		return report;
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		stage_note(stage, &report, line);
+	}
+	stage->report_seen = ftell(file);
+	return report;
+}
+
+static inline long long stage_told(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
+				   const char *name)
+{
+	cleanup_fclose FILE *report = stage_open_report(stage);
+	char text[1024], found[64];
+	long long value, last = 0;
+	bool told = false;
+
+	while (report && fgets(text, sizeof(text), report)) {
+		if (sscanf(text, "told %63s %lld", found, &value) == 2 && !strcmp(found, name)) {
+			last = value;
+			told = true;
+		}
+	}
+	if (!told)
+		STAGE_FAIL("the subject did not tell '%s'", name);
+	return last;
+}
+
+/* The number a subject gave with tell(name, number). */
+#define SUBJECT_TOLD(stage, name) stage_told(_metadata, stage, __FILE__, __LINE__, name)
+
+/* Executes this program anew; it dies with the test. */
+static inline pid_t stage_spawn(struct __test_metadata *_metadata, char *const argv[])
+{
+	pid_t child, parent = getpid();
+
+	fflush(NULL);
+	child = ASSERT_OK(fork());
+	if (child)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent)
+		execv("/proc/self/exe", argv);
+	_exit(EXIT_FAILURE);
+}
+
+/* Waits until the phase is over and says how the task ended, as waitpid() has it. */
+static inline int stage_wait_for(struct __test_metadata *_metadata, pid_t child)
+{
+	int status;
+
+	ASSERT_OK(waitpid(child, &status, 0));
+	return status;
+}
+
+/* Both phases end a test in the same ways when the task did not get to say more. */
+static inline void stage_check_end(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
+				   const char *phase, int status, const struct report *report)
+{
+	const char *space;
+
+	if (report->failed[0]) {
+		/* "file:line text" becomes "file:line:test:text": the subject's line is what a reader looks for. */
+		space = strchr(report->failed, ' ');
+		fprintf(TH_LOG_STREAM, "# %.*s:%s:%s\n", (int)(space - report->failed), report->failed,
+			_metadata->name, space + 1);
+		stage_show_logs(stage);
+		_metadata->exit_code = KSFT_FAIL;
+		__bail(1, _metadata);
+	}
+	if (WIFSIGNALED(status))
+		STAGE_FAIL("%s: the task was killed by SIG%s%s", phase, sigabbrev_np(WTERMSIG(status)),
+			   report->restarted ? " after it had come back" : "");
+	if (WEXITSTATUS(status))
+		STAGE_FAIL("%s: the task ended with status %d and said nothing", phase, WEXITSTATUS(status));
+}
+
+static inline void stage_checkpoint(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
+				    const char *name, long wanted)
+{
+	char number[16];
+	char *argv[] = { "subject", "--subject", (char *)name, number, stage->folder, NULL };
+	struct report report;
+	long result;
+	int status;
+
+	snprintf(number, sizeof(number), "%d", stage->event);
+	stage->subject = name;
+	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv));
+	report = stage_read_report(stage);
+	stage_check_end(_metadata, stage, file, line, "checkpoint", status, &report);
+	if (!report.asked)
+		STAGE_FAIL("the subject %s ended without a checkpoint", name);
+	result = report.result < 0 ? report.result : 0;
+	if (result != wanted)
+		STAGE_FAIL("checkpoint (%s) of %s: %s, expected %s", event_names[stage->event], name,
+			   errno_text(result).text, errno_text(wanted).text);
+}
+
+static inline void stage_restart(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
+				 int image, long wanted)
+{
+	char number[16];
+	char *argv[] = { "restart", "--restart", number, stage->folder, NULL };
+	struct report report;
+	long result;
+	int status;
+
+	snprintf(number, sizeof(number), "%d", image);
+	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv));
+	report = stage_read_report(stage);
+	stage_check_end(_metadata, stage, file, line, "restart", status, &report);
+	if (!report.asked && !report.done)
+		STAGE_FAIL("restart of %s: neither came back nor failed", stage->subject);
+	result = report.asked ? report.result : 0;
+	if (result != wanted)
+		STAGE_FAIL("restart of %s: %s, expected %s", stage->subject, errno_text(result).text,
+			   errno_text(wanted).text);
+}
+
+/* The subject runs up to its event, is checkpointed and the original ends. */
+#define ASSERT_CHECKPOINT(stage, name) stage_checkpoint(_metadata, stage, __FILE__, __LINE__, name, 0)
+
+/* As above, but the last checkpoint is refused with this error, given as -ENOENT. */
+#define ASSERT_CHECKPOINT_ERRNO(wanted, stage, name)	\
+	stage_checkpoint(_metadata, stage, __FILE__, __LINE__, name, wanted)
+
+/* A new task becomes the subject of the last image, and all that the subject checks holds. */
+#define ASSERT_RESTART(stage) stage_restart(_metadata, stage, __FILE__, __LINE__, (stage)->checkpoints, 0)
+
+/* As above, with the image of an earlier event, counted from 1. */
+#define ASSERT_RESTART_OF(stage, image) stage_restart(_metadata, stage, __FILE__, __LINE__, image, 0)
+
+/* The restart of the last image returns this error, given as -ENOENT; its task lives on. */
+#define ASSERT_RESTART_ERRNO(wanted, stage)	\
+	stage_restart(_metadata, stage, __FILE__, __LINE__, (stage)->checkpoints, wanted)
+
+#endif /* LAB_SUBJECT_H */
