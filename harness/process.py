@@ -38,6 +38,10 @@ PACKAGE_OF = {
 }
 
 
+PIPE = subprocess.PIPE
+"""For ``start``: a stream the caller reads or writes."""
+
+
 @dataclass(frozen=True)
 class Sandbox:
     """What a child may touch: the system read-only, ``writable`` folders, no home, no network.
