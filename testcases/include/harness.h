@@ -6,16 +6,15 @@
 #ifndef LAB_HARNESS_H
 #define LAB_HARNESS_H
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#include "kselftest_harness.h"
-#pragma GCC diagnostic pop
-
 /*
- * Not popped, as TEST_F() expands where it is used: after a failed assertion
- * the forked test may take itself for its parent and abort without teardown.
- * Both ends are judged the same, and no teardown here matters after a failure.
+ * Not popped: TEST() and TEST_F() expand where they are used.
+ *
+ * -Wclobbered is right: after a failed assertion the forked test may take
+ * itself for its parent, and abort without teardown. Both ends are judged the
+ * same, and no teardown here matters after a failure.
  */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 #pragma GCC diagnostic ignored "-Wclobbered"
+#include "kselftest_harness.h"
 
 #endif /* LAB_HARNESS_H */
