@@ -84,8 +84,10 @@ def kernel_parameters(options: Options) -> list[str]:
         # Tasks stuck in the kernel are reported before a case's time is over.
         "sysctl.kernel.hung_task_timeout_secs=10",
         "sysctl.kernel.hung_task_check_interval_secs=3",
-        # When the guest is silent the host sends an NMI: the panic shows where it is stuck.
+        # When the guest is silent the host sends an NMI: the panic shows where it is stuck. microvm has no port 0x61
+        # that could name the reason, and reads as all of them at once.
         "unknown_nmi_panic",
+        "sysctl.kernel.panic_on_unrecovered_nmi=1",
     ]
     return words + _clock(options) + _lab(options) + list(options.extra)
 

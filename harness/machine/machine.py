@@ -29,10 +29,11 @@ from harness.machine.channel import Event, Output
 from harness.machine.command import Accelerator, Options, Wires, arguments
 from harness.machine.console import Alarm, Log, Watch, after_marker
 from harness.machine.deadline import Deadline
+from harness.machine.monitor import Monitor
 
 BOOT = 30.0
 """Seconds a guest may take to be ready: twenty times what it needs, for hosts that do much else."""
-SILENCE = 10.0
+SILENCE = 6.0
 """Seconds without a word or a heart beat (every 0.3 s) after which a guest that runs a case counts as hung."""
 AFTER_PANIC = 1.0
 """Seconds a panicked kernel gets to write its last lines and reset."""
@@ -59,7 +60,8 @@ class Ended(StrEnum):
 class RawResult:
     """What is known of a case before anyone judges it. ``detail`` says in words why it ended so.
 
-    ``console_from`` is the byte of the console file where the case begins (the file's size when it never did).
+    ``console_from`` to ``console_to`` are the bytes of the console file that are the case's own: from its beginning
+    (the file's size when it never began) to the end, or to where the host made a hung guest panic.
     ``unmount`` is "ok", an errno's name, or "" when it was not reached or there is nothing to unmount. ``left`` is what
     the case left behind, in the agent's words. ``seconds`` is the wall-clock time of the case, on the host.
     """
@@ -72,6 +74,7 @@ class RawResult:
     events: tuple[str, ...] = ()
     console: Path = Path()
     console_from: int = 0
+    console_to: int = 0
     unmount: str = ""
     left: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -106,6 +109,7 @@ class Machine:
         self.kernel_release = ""
         self.ready_ms = 0
         self.watch = Watch()
+        self.console_to: int | None = None
         self._console_path = console
         self._sandbox = sandbox
         self._stack = contextlib.ExitStack()
@@ -135,7 +139,8 @@ class Machine:
         self._stack.callback(self.log.close)
         self._selector = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
         ours, theirs = zip(*(self._pair() for _ in range(3)), strict=True)
-        self.console_socket, self.port_socket, self.monitor_socket = ours
+        self.console_socket, self.port_socket, monitor_socket = ours
+        self.monitor = Monitor(monitor_socket)
         errors, errors_end = os.pipe()
         self._stack.callback(os.close, errors)
         os.set_blocking(errors, False)
@@ -165,8 +170,8 @@ class Machine:
         options = self.options
         written = [disk.path for disk in options.disks if not disk.read_only]
         read = [disk.path for disk in options.disks if disk.read_only]
-        written += [options.save] if options.save else []
-        read += [options.resume] if options.resume else []
+        # A resumed memory is mapped privately and never written, but QEMU opens it for writing all the same.
+        written += [memory for memory in (options.save, options.resume) if memory]
         return process.Sandbox(
             writable=tuple(written),
             readable=(options.kernel, options.initramfs, *read),
@@ -266,10 +271,10 @@ class Machine:
 
     def _provoke_trace(self) -> None:
         """An NMI makes a kernel that does nothing else panic where it is stuck: its trace is on the console."""
-        from harness.machine.monitor import Monitor
-
-        with contextlib.suppress(InfraError), Monitor(self.monitor_socket, timeout=2) as monitor:
-            monitor.ask("inject-nmi")
+        self.console_to = self.log.size
+        self.log.write(b"\nlab: the guest is silent, the host sends an NMI: the panic that follows is of its making\n")
+        with contextlib.suppress(InfraError):
+            self.monitor.ask("inject-nmi")
         self._drain(Deadline(2.0))
 
     def qemu_exit(self, deadline: Deadline) -> int | None:
@@ -305,7 +310,7 @@ class Machine:
         except channel.ProtocolError as exc:
             raise BootError(exc.message, log=self.log.path) from exc
         except GuestEndedError as exc:
-            self._blame_qemu()
+            self.blame_qemu()
             raise BootError(f"the guest never was ready: {exc.message}", log=self.log.path) from exc
 
     def _greeted(self, frame: Event | Output) -> bool:
@@ -321,9 +326,10 @@ class Machine:
                 return True
         return False
 
-    def _blame_qemu(self) -> None:
-        """A QEMU that failed before the kernel said anything is the host's fault, not the kernel's."""
-        code = self.child.poll()
+    def blame_qemu(self) -> None:
+        """Raise InfraError when QEMU failed before the kernel said anything: the host's fault, not the kernel's."""
+        self._drain(Deadline(0.5))
+        code = self.qemu_exit(Deadline(0.5))
         if code and self.log.size == 0:
             raise InfraError(
                 f"QEMU exited with {code}: {self.stderr or 'no message'}",
@@ -443,6 +449,7 @@ class _Report:
             events=tuple(self.events),
             console=machine.log.path,
             console_from=after_marker(machine.log.path, channel.MARKER),
+            console_to=machine.log.size if machine.console_to is None else machine.console_to,
             unmount=self.unmount,
             left=tuple(self.left),
             seconds=seconds,
@@ -464,7 +471,7 @@ def boot_and_run(
             machine.wait_ready()
         except BootError as exc:
             return RawResult(
-                Ended.NO_BOOT, exc.message, console=console, argv=machine.argv,
+                Ended.NO_BOOT, exc.message, console=console, console_to=machine.log.size, argv=machine.argv,
                 qemu_exit=machine.child.poll(), qemu_stderr=machine.stderr,
             )  # fmt: skip
         return machine.run_case(program, test, seconds)

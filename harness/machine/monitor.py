@@ -1,70 +1,69 @@
-"""The few things asked of QEMU while it runs, over QMP on an inherited socket. Synchronous: one question, one answer.
+"""The few things asked of QEMU while it runs: QMP on an inherited socket, one question and its answer at a time.
 
-qemu.qmp is imported when the first question comes: most guests are never asked one.
+QMP is lines of JSON, and a guest is started far more often than its monitor is asked. qemu.qmp needs an event loop and
+50 ms to import, half of what starting a saved guest takes; this is the part of it that is needed here.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import InfraError
-
-if TYPE_CHECKING:
-    from qemu.qmp import QMPClient
+from harness.machine.deadline import Deadline
 
 
 class Monitor:
-    """QEMU's monitor behind ``sock``. A context manager; connects when entered."""
+    """QEMU's monitor at the other end of ``sock``, whose settings are left as they are. ``timeout`` in seconds."""
 
     def __init__(self, sock: socket.socket, timeout: float = 10) -> None:
         self._sock = sock
         self._timeout = timeout
-        self._loop = asyncio.new_event_loop()
-        self._client: QMPClient | None = None
+        self._rest = b""
+        self._begun = False
 
-    def __enter__(self) -> Monitor:
-        from qemu.qmp import QMPClient
-
-        self._client = QMPClient("lab")
-        try:
-            self._wait(self._client.connect(self._sock), "connect")
-        except BaseException:
-            self._loop.close()
-            raise
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        try:
-            if self._client is not None:
-                self._wait(self._client.disconnect(), "disconnect")
-        except InfraError:
-            pass  # QEMU is gone: nothing is left to be told
-        finally:
-            self._loop.close()
-
-    def ask(self, command: str, arguments: Mapping[str, object] | None = None) -> Any:
-        """The answer to one command.
+    def ask(self, command: str, arguments: Mapping[str, object] | None = None, *, fd: int | None = None) -> Any:
+        """The answer to one command; ``fd`` goes with it.
 
         Raises InfraError when QEMU refuses, is gone, or does not answer in time.
         """
-        assert self._client is not None
-        return self._wait(self._client.execute(command, arguments), command)
-
-    def give(self, fd: int, name: str) -> None:
-        """Hand QEMU a file descriptor to be used under a name."""
-        assert self._client is not None
-        self._client.send_fd_scm(fd)
-        self.ask("getfd", {"fdname": name})
-
-    def _wait(self, question: Any, what: str) -> Any:
-        from qemu.qmp import QMPError
-
+        if not self._begun:
+            self._begun = True
+            self._receive(Deadline(self._timeout), "QMP")  # the greeting
+            self.ask("qmp_capabilities")
+        question = json.dumps({"execute": command} | ({"arguments": arguments} if arguments else {}))
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(question, self._timeout))
-        except (QMPError, OSError) as exc:
-            raise InfraError(f"QEMU's monitor: {what}: {exc}") from exc
+            socket.send_fds(self._sock, [question.encode() + b"\n"], [fd] if fd is not None else [])
+        except OSError as exc:
+            raise InfraError(f"QEMU's monitor is gone before {command}") from exc
+        deadline = Deadline(self._timeout)
+        while True:
+            answer = self._receive(deadline, command)
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise InfraError(f"QEMU refuses {command}: {answer['error'].get('desc')}")
+
+    def _receive(self, deadline: Deadline, what: str) -> dict[str, Any]:
+        """The next message, be it an answer or an event."""
+        before = self._sock.gettimeout()
+        try:
+            while b"\n" not in self._rest:
+                self._sock.settimeout(deadline.remaining or 1e-3)
+                data = self._sock.recv(65536)
+                if not data:
+                    raise InfraError(f"QEMU ended before it answered {what}")
+                self._rest += data
         except TimeoutError as exc:
             raise InfraError(f"QEMU's monitor did not answer {what} within {self._timeout:g} s") from exc
+        except OSError as exc:
+            raise InfraError(f"QEMU ended before it answered {what}") from exc
+        finally:
+            self._sock.settimeout(before)
+        line, self._rest = self._rest.split(b"\n", 1)
+        message = json.loads(line)
+        if not isinstance(message, dict):
+            raise InfraError(f"QEMU's monitor answers {what} with {line[:80]!r}")
+        return message

@@ -1,0 +1,127 @@
+"""A booted guest, saved once and continued many times.
+
+    options = replace(options, save=new_memory(folder, options))
+    with Machine(options, console) as machine:
+        machine.wait_ready()
+        snapshot = save(machine, folder)          # folder now holds memory, state and snapshot.json
+    ...
+    with fork(options, snapshot, disk, console) as machine:
+        machine.run_case(...)
+
+The guest's memory is a file from its boot on, as its disks are. Memory is not copied to be saved, and a fork maps it
+copy-on-write: forks share what none of them has written. The state beside it is what the devices hold, some 50 kB.
+
+A fork goes on where the saved guest waited for a command: with the agent's port connected anew, its own copy of the
+disk, the wall clock set by the host and the random number generator reseeded from virtio-rng (the agent does that at
+each ``run``). It has the same pids, the same addresses, the same uptime and the same caches as every other fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import InfraError
+from harness.machine import channel
+from harness.machine.command import Disk, Options
+from harness.machine.deadline import Deadline
+from harness.machine.machine import Machine
+from harness.machine.monitor import Monitor
+
+IGNORE_SHARED = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
+"""Memory that is a shared file stays where it is: it is no part of the saved state."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A saved guest: ``memory`` and ``disks`` must never be written again; ``release`` is its kernel's."""
+
+    memory: Path
+    state: Path
+    disks: tuple[Path, ...]
+    release: str
+
+
+def new_memory(folder: Path, options: Options) -> Path:
+    """An empty file for the memory of a guest that is to be saved in ``folder``."""
+    path = folder / "memory"
+    with path.open("wb") as stream:
+        stream.truncate(options.memory * 1024 * 1024)
+    return path
+
+
+def save(machine: Machine, folder: Path) -> Snapshot:
+    """Stop a guest that waits for commands and keep it in ``folder``. The machine cannot be used after.
+
+    Its disks, as they are now, belong to the snapshot: they should be in the same folder, so that it can be moved.
+    Raises InfraError when QEMU cannot save it, or when it was started without ``Options.save``.
+    """
+    memory = machine.options.save
+    if memory is None:
+        raise InfraError("a guest can only be saved when its memory was a file from the start (Options.save)")
+    state = folder / "state"
+    monitor = machine.monitor
+    with state.open("wb") as stream:
+        monitor.ask("migrate-set-capabilities", IGNORE_SHARED)
+        monitor.ask("getfd", {"fdname": "state"}, fd=stream.fileno())
+        monitor.ask("migrate", {"uri": "fd:state"})
+        _wait_saved(monitor, Deadline(30))
+    disks = tuple(disk.path for disk in machine.options.disks)
+    facts = {"release": machine.kernel_release, "disks": [os.path.relpath(disk, folder) for disk in disks]}
+    (folder / "snapshot.json").write_text(json.dumps(facts))
+    return Snapshot(memory, state, disks, machine.kernel_release)
+
+
+def _wait_saved(monitor: Monitor, deadline: Deadline) -> None:
+    while True:
+        answer = monitor.ask("query-migrate")
+        status = answer.get("status")
+        if status == "completed":
+            return
+        if status in ("failed", "cancelled") or deadline.expired:
+            raise InfraError(f"QEMU cannot save the guest: {answer.get('error-desc', status)}")
+        time.sleep(0.002)
+
+
+def load(folder: Path) -> Snapshot:
+    """The snapshot that ``save`` left in a folder (which may have been moved since).
+
+    Raises InfraError when there is none.
+    """
+    try:
+        facts = json.loads((folder / "snapshot.json").read_text())
+    except (OSError, ValueError) as exc:
+        raise InfraError(f"{folder} holds no saved guest") from exc
+    disks = tuple(folder / disk for disk in facts["disks"])
+    return Snapshot(folder / "memory", folder / "state", disks, facts["release"])
+
+
+@contextmanager
+def fork(options: Options, snapshot: Snapshot, disks: tuple[Disk, ...], console: Path) -> Iterator[Machine]:
+    """A running guest that goes on from ``snapshot``, ready for commands.
+
+    ``options`` are those it was saved with; ``disks`` are the fork's own copies of ``snapshot.disks``.
+    Raises InfraError when QEMU does not take the state: it was saved by another machine or another QEMU.
+    """
+    resumed = replace(options, save=None, resume=snapshot.memory, disks=disks)
+    with Machine(resumed, console) as machine:
+        try:
+            _resume(machine.monitor, snapshot.state)
+        except InfraError:
+            machine.blame_qemu()
+            raise
+        machine.adopt(snapshot.release)
+        machine.send(channel.clock(time.time()))
+        yield machine
+
+
+def _resume(monitor: Monitor, state: Path) -> None:
+    with state.open("rb") as stream:
+        monitor.ask("migrate-set-capabilities", IGNORE_SHARED)
+        monitor.ask("getfd", {"fdname": "state"}, fd=stream.fileno())
+        monitor.ask("migrate-incoming", {"uri": "fd:state"})
