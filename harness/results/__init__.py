@@ -1,0 +1,1 @@
+"""What a run leaves behind, and what people and programs read of it."""

@@ -1,0 +1,199 @@
+"""A run for people: one line a case, one column a state, then what was not as expected.
+
+    text.render(result, where=run.shown, width=shutil.get_terminal_size().columns, colour=text.wants_colour(sys.stdout))
+
+Everything that a guest may have written is shown without its control characters: a console is not to steer a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from harness.catalogue.model import Expectation, Kind, Status
+from harness.results.model import CaseResult, RunResult, RunStatus
+from harness.verdict.failure import shorten
+from harness.verdict.judge import Outcome, Verdict, compare
+
+REASON_WIDTH = 44
+"""Characters of a reason that fit into a cell; the whole is shown below the table when it was not expected."""
+EXCERPT = 14
+"""Lines of a message shown below the table; the case's folder has the rest."""
+GAP = 3
+
+Cells = Mapping[str, CaseResult]
+"""One case's results by state."""
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours and whose user wants them (NO_COLOR, TERM=dumb)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def plain(text: str) -> str:
+    """Text without control characters, tabs widened; newlines stay."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text.expandtabs(8))
+
+
+def word(outcome: Outcome) -> str:
+    """An outcome in a cell: PASS, SKIP (reason), FAIL (EBADF), FAIL splat (its title), ERROR timeout."""
+    reason = shorten(plain(outcome.reason), REASON_WIDTH)
+    if outcome.kind is Kind.PASSED:
+        return f"PASS ({reason})" if reason else "PASS"
+    kind = "" if outcome.kind in (Kind.ASSERTION, Kind.SKIPPED) else f" {outcome.kind}"
+    return f"{outcome.status}{kind}" + (f" ({reason})" if reason else "")
+
+
+def wanted(expectation: Expectation) -> str:
+    """An expectation in words: PASS, FAIL (EBADF), FAIL panic."""
+    kind = expectation.kind if expectation.kind not in (None, Kind.PASSED, Kind.ASSERTION, Kind.SKIPPED) else None
+    return (
+        expectation.status.value
+        + (f" {kind}" if kind else "")
+        + (f" ({expectation.reason})" if expectation.reason else "")
+    )
+
+
+def render(result: RunResult, where: str = "", width: int = 100, colour: bool = False) -> str:
+    """The whole report, without a newline at its end. ``where`` is the run folder as it is to be shown."""
+    paint = _Paint(colour)
+    table = _by_case(result)
+    states = list(dict.fromkeys(case.state for case in result.cases))
+    lines = [*_table(plain(result.scenario), table, states, width, paint)]
+    lines += _stories(result, where, paint)
+    return "\n".join((*lines, *_end(result, table, where, width, paint)))
+
+
+class _Paint:
+    """Colours, or none; rich is only loaded for a terminal."""
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+
+    def __call__(self, text: str, style: str) -> str:
+        if not self.on or not style:
+            return text
+        from rich.style import Style
+
+        return Style.parse(style).render(text)
+
+
+def _by_case(result: RunResult) -> dict[str, Cells]:
+    table: dict[str, dict[str, CaseResult]] = {}
+    for case in result.cases:
+        table.setdefault(case.case, {})[case.state] = case
+    return dict(table)
+
+
+def _style(case: CaseResult) -> str:
+    if case.met is False:
+        return "bold red"
+    if case.outcome.status is Status.PASS:
+        return "green"
+    return "yellow" if case.met else "dim"
+
+
+def _cell(case: CaseResult | None) -> tuple[str, str]:
+    """Text and style of a cell; a result that nobody wanted says so without colours too."""
+    if case is None:
+        return "not run", "dim"
+    missed = f", wanted {wanted(case.expected)}" if case.met is False and case.expected else ""
+    return word(case.outcome) + missed, _style(case)
+
+
+def _table(title: str, table: Mapping[str, Cells], states: Sequence[str], width: int, paint: _Paint) -> Iterator[str]:
+    if not table:
+        return
+    names = {case: plain(case).replace("\n", " ") for case in table}
+    first = max(len(title), *(len(name) + 2 for name in names.values())) + GAP
+    columns = [
+        max(len(state), *(len(_cell(cells.get(state))[0]) for cells in table.values())) + GAP for state in states
+    ]
+    if first + sum(columns) - GAP > width:
+        yield from _narrow(title, table, states, paint)
+        return
+    head = title.ljust(first) + "".join(state.ljust(size) for state, size in zip(states, columns, strict=True))
+    yield paint(head.rstrip(), "bold")
+    for case, cells in table.items():
+        row = f"  {names[case]}".ljust(first)
+        for state, size in zip(states, columns, strict=True):
+            text, style = _cell(cells.get(state))
+            row += paint(text, style) + " " * (size - len(text))
+        yield row.rstrip()
+
+
+def _narrow(title: str, table: Mapping[str, Cells], states: Sequence[str], paint: _Paint) -> Iterator[str]:
+    yield paint(title, "bold")
+    size = max(len(state) for state in states) + 2
+    for case, cells in table.items():
+        yield f"  {plain(case)}"
+        for state in states:
+            yield f"    {state.ljust(size)}{paint(*_cell(cells.get(state)))}"
+
+
+def _stories(result: RunResult, where: str, paint: _Paint) -> Iterator[str]:
+    for case in result.unexpected:
+        outcome = case.outcome
+        yield ""
+        yield paint(f"{plain(case.case)}, {plain(case.state)}: {outcome.kind}: {plain(outcome.reason)}", "bold")
+        lines = [line.rstrip() for line in plain(outcome.message).split("\n") if line.strip()]
+        yield from (f"    {line}" for line in lines[:EXCERPT])
+        rest = f"{len(lines) - EXCERPT} more lines in " if len(lines) > EXCERPT else ""
+        yield paint(f"    {rest}{'/'.join(part for part in (where, case.folder) if part)}", "dim")
+    if result.unexpected:
+        yield ""
+
+
+def _end(result: RunResult, table: Mapping[str, Cells], where: str, width: int, paint: _Paint) -> Iterator[str]:
+    told, style = summary(result), "bold green" if result.as_expected else "bold red"
+    if result.error:
+        yield paint(plain(result.error), "bold red")
+    if not where:
+        yield paint(told, style)
+    elif len(told) + 6 + len(where) <= width:
+        yield f"{paint(told, style)}      {where}/"
+    else:
+        yield paint(told, style)
+        yield f"{where}/"
+
+
+def summary(result: RunResult) -> str:
+    """The last line: ``red without the series, green with it: 6 of 6``, or what else there is to count."""
+    told = "; ".join(_counts(result))
+    run = f"{len(result.cases)} of {result.planned} were run"
+    if result.status is not RunStatus.DONE:
+        return f"{result.status}: {run}" + (f"; {told}" if result.cases else "")
+    return told if len(result.cases) == result.planned else f"{run}; {told}"
+
+
+def _counts(result: RunResult) -> Iterator[str]:
+    verdicts = {case: _verdict(cells) for case, cells in _by_case(result).items()}
+    due = [case for case, cells in _by_case(result).items() if _red_green_due(cells)]
+    shown = [case for case in due if verdicts[case] is Verdict.RED_GREEN]
+    others = [verdict for case, verdict in verdicts.items() if case not in due and verdict is not None]
+    if due:
+        yield f"red without the series, green with it: {len(shown)} of {len(due)}"
+    if others:
+        met = sum(verdict is not Verdict.UNEXPECTED for verdict in others)
+        yield f"{'other cases ' if due else ''}as expected: {met} of {len(others)}"
+    free = sum(verdict is None for verdict in verdicts.values())
+    if free:
+        yield f"nothing promised: {free}"
+
+
+def _promises(cells: Cells) -> dict[str, Expectation]:
+    return {state: case.expected for state, case in cells.items() if case.expected is not None}
+
+
+def _verdict(cells: Cells) -> Verdict | None:
+    """None where no state promises anything."""
+    promises = _promises(cells)
+    return compare(promises, {state: case.outcome for state, case in cells.items()}) if promises else None
+
+
+def _red_green_due(cells: Cells) -> bool:
+    """Whether the suite promises a red that a later state turns green."""
+    promises = list(_promises(cells).values())
+    red = [promise.wanted_kind is Kind.ASSERTION for promise in promises]
+    return len(promises) > 1 and any(red[:-1]) and promises[-1].status is Status.PASS
