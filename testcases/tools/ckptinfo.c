@@ -300,7 +300,7 @@ static int print_image(int fd, bool errors_only)
 		last = head.type;
 		reader.offset += head.len;
 	}
-	if (last != CKPT_HDR_TAIL)
+	if (last != CKPT_HDR_TAIL && !reader.damaged)
 		complain(&reader, last == CKPT_HDR_ERROR ? "the checkpoint failed" : "the image has no tail");
 	return reader.damaged ? DAMAGED : COMPLETE;
 }
