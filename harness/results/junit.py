@@ -15,6 +15,7 @@ from harness.catalogue.model import Status
 from harness.results.model import CaseResult, RunResult
 from harness.results.text import wanted, word
 
+_PROPERTIES: Any = Properties  # its constructor has no annotation
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -41,9 +42,9 @@ def _suite(result: RunResult, state: str, cases: Sequence[CaseResult]) -> TestSu
     return suite
 
 
-def _case(scenario: str, case: CaseResult) -> TestCase:
+def _case(scenario: str, case: CaseResult) -> Any:
     entry: Any = TestCase(legal(case.case), legal(f"{scenario}.{case.state}"), round(case.outcome.duration, 3))
-    properties: Any = Properties()
+    properties = _PROPERTIES()
     properties.append(Property("outcome", legal(word(case.outcome))))
     if case.expected is not None:
         properties.append(Property("expected", legal(wanted(case.expected))))

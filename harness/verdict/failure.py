@@ -22,6 +22,7 @@ _COMPARED = re.compile(
 _ERRNO = re.compile(
     r"\b(" + "|".join(sorted(errno.errorcode.values(), key=len, reverse=True)) + r"|ENOTSUP|EWOULDBLOCK)\b"
 )
+_SAID = re.compile(r"(?P<seen>.*), expected (?:success|error|E[A-Z0-9]+)\b")
 _SIGNAL = re.compile(r"Test terminated unexpectedly by signal ([0-9]+)")
 _TIMEOUT = re.compile(r"Test terminated by timeout$")
 LAST_ERRNO = 4095
@@ -70,13 +71,15 @@ def explain(lines: Sequence[Line]) -> Failure:
 def errno_of(text: str) -> str | None:
     """The error that was *seen* according to an assertion's text, or None.
 
-    ``Expected -ENOENT (-2) == ret (-9)`` saw EBADF although it names ENOENT. -1 says nothing: it is what libc returns
+    ``Expected -ENOENT (-2) == ret (-9)`` saw EBADF although it names ENOENT; ``link(): success, expected ENOENT`` saw
+    ``success``. -1 says nothing: it is what libc returns
     for every error.
     """
     compared = _COMPARED.search(text)
     if compared is None:
-        found = _ERRNO.search(text)
-        return found.group(1) if found else None
+        said = _SAID.match(text)
+        found = _ERRNO.search(said.group("seen") if said else text)
+        return found.group(1) if found else "success" if said and said.group("seen").endswith(": success") else None
     seen, value = compared.group("seen"), int(compared.group("seen_value"))
     if re.search(r"\berrno\b", seen):
         return errno.errorcode.get(abs(value))

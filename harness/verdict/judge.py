@@ -207,7 +207,7 @@ def _last_words(record: CaseRecord) -> str:
 def _program(record: CaseRecord) -> _Finding:
     """Rules 7 and 8: what the program's own words are worth."""
     document = parse(record.ktap)
-    tests = _asked_for(document, record.test)
+    asked = [test for top in document.tests for test in top.walk() if _is(test, record.test)]
     if record.exit is not None and record.exit < 0:
         return _Finding(Kind.CRASHED, f"signal {-record.exit}", _last_words(record))
     if document.bail is not None:
@@ -217,20 +217,16 @@ def _program(record: CaseRecord) -> _Finding:
     faults = document.faults()
     if faults:
         return _Finding(Kind.CRASHED, faults[0], "\n".join((*faults, _last_words(record))))
-    if not tests:
+    if not asked:
         return _Finding(Kind.NO_TESTS, f"{record.test} did not run", _last_words(record))
-    return _worst(record, [_result(test, document) for test in tests])
-
-
-def _asked_for(document: Document, name: str) -> list[Result]:
-    """Every result that must be good: the named test's and, since one test was asked for, any other there is."""
-    if name and not any(_is(test, name) for top in document.tests for test in top.walk()):
-        return []
-    return [test for test in document.tests]
+    skips = [found for test in asked if record.test and (found := _result(test, document)).kind is Kind.SKIPPED]
+    found = _worst(record, [_result(test, document) for test in document.tests])
+    return skips[0] if skips and found.kind is Kind.PASSED else found
 
 
 def _is(test: Result, name: str) -> bool:
-    return test.name == name or test.name.endswith(f".{name}")
+    """Whether a result is the asked-for test's, with or without its fixture and variant; any is when none was named."""
+    return not name or test.name == name or test.name.endswith(f".{name}")
 
 
 def _nothing_ran(record: CaseRecord, document: Document) -> _Finding:
