@@ -47,6 +47,9 @@ PROTOCOL = 1
 MARKER = b"lab: case begins"
 """On the console, from the agent: kernel messages of the case start at the first line that has it."""
 
+SHELL = b"shell\n"
+QUIT = b"quit\n"
+
 FRAME_MAX = 64 * 1024
 WORDS = frozenset(
     ("hello", "mount", "ready", "begin", "beat", "left", "exit", "signal", "timeout", "unmount", "done", "unknown")

@@ -192,3 +192,13 @@ def arguments(options: Options, wires: Wires) -> list[str]:
         # The state is told where to come from once the monitor has set it up.
         argv += ["-incoming", "defer"]
     return argv + _confinement()
+
+
+def by_hand(options: Options) -> list[str]:
+    """QEMU's argv for a person: the console on the terminal, nothing written to the disks, no wires to the lab."""
+    argv = [QEMU, *_machine(options), *_accelerator(options), *_kernel(options)]
+    for number, disk in enumerate(options.disks):
+        argv += [word + ",snapshot=on" if word.startswith("file=") else word for word in _disk(number, disk)]
+    argv += ["-serial", "mon:stdio", "-device", "virtio-serial-device,max_ports=2"]
+    argv += ["-chardev", "null,id=port", "-device", "virtserialport,chardev=port,name=lab"]
+    return [*argv, "-device", "virtio-rng-device"]

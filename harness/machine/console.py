@@ -13,6 +13,7 @@ import socket
 import sys
 import termios
 import tty
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
@@ -97,26 +98,27 @@ def after_marker(path: Path, marker: bytes) -> int:
     return len(data) if at < 0 else data.rfind(b"\n", 0, at) + 1
 
 
-def interact(console: socket.socket, prompt: bytes = b"# ", timeout: float = 20) -> None:
-    """Join the person's terminal to the guest's console until Ctrl-] or until the guest ends.
+def interact(console: socket.socket, keep: Callable[[bytes], None]) -> None:
+    """Join the person's terminal to the guest's console until Ctrl-] or the guest's end; ``keep`` gets all it says.
 
-    Raises InfraError when standard input is no terminal or the shell does not answer in ``timeout`` seconds.
+    Raises InfraError when standard input is no terminal or the shell does not answer.
     """
     if not sys.stdin.isatty():
         raise InfraError("a shell needs a terminal", hint="run it from one; `lab run` takes cases without")
-    sys.stdout.buffer.write(wait_for_prompt(console, prompt, timeout))
-    sys.stdout.buffer.flush()
+    greeting = wait_for_prompt(console)
+    keep(greeting)
+    os.write(sys.stdout.fileno(), greeting)
     stdin = sys.stdin.fileno()
     before = termios.tcgetattr(stdin)
     try:
         tty.setraw(stdin)
-        _pump(console, stdin)
+        _pump(console, stdin, keep)
     finally:
         termios.tcsetattr(stdin, termios.TCSADRAIN, before)
 
 
-def wait_for_prompt(console: socket.socket, prompt: bytes, timeout: float) -> bytes:
-    """Everything the console says up to and with the shell's prompt.
+def wait_for_prompt(console: socket.socket, prompt: bytes = b"# ", timeout: float = 20) -> bytes:
+    """What the console says up to and with the shell's prompt, within ``timeout`` seconds.
 
     Raises InfraError when it does not come in time.
     """
@@ -131,13 +133,14 @@ def wait_for_prompt(console: socket.socket, prompt: bytes, timeout: float) -> by
     return bytes(child.before) + bytes(child.after)
 
 
-def _pump(console: socket.socket, stdin: int) -> None:
+def _pump(console: socket.socket, stdin: int, keep: Callable[[bytes], None]) -> None:
     while True:
         ready, _, _ = select.select([console.fileno(), stdin], [], [])
         if console.fileno() in ready:
             data = console.recv(65536)
             if not data:
                 return
+            keep(data)
             os.write(sys.stdout.fileno(), data)
         if stdin in ready:
             typed = os.read(stdin, 1024)

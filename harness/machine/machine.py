@@ -15,7 +15,6 @@ import contextlib
 import os
 import selectors
 import socket
-import subprocess
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,7 +26,7 @@ from harness.errors import InfraError, LabError
 from harness.machine import channel
 from harness.machine.channel import Event, Output
 from harness.machine.command import Accelerator, Options, Wires, arguments
-from harness.machine.console import Alarm, Log, Watch, after_marker
+from harness.machine.console import Alarm, Log, Watch, after_marker, interact
 from harness.machine.deadline import Deadline
 from harness.machine.monitor import Monitor
 
@@ -62,8 +61,9 @@ class RawResult:
 
     ``console_from`` to ``console_to`` are the bytes of the console file that are the case's own: from its beginning
     (the file's size when it never began) to the end, or to where the host made a hung guest panic.
-    ``unmount`` is "ok", an errno's name, or "" when it was not reached or there is nothing to unmount. ``left`` is what
-    the case left behind, in the agent's words. ``seconds`` is the wall-clock time of the case, on the host.
+    ``unmount`` is the errno's name when the filesystem could not be unmounted or was still in use after. ``left`` is
+    what the case left behind, in the agent's words: "stuck", "tasks 2", "mount /tmp/m". ``seconds`` is the wall-clock
+    time of the case, on the host.
     """
 
     ended: Ended
@@ -116,6 +116,7 @@ class Machine:
         self._framer = channel.Framer()
         self._frames: list[Event | Output] = []
         self._heard = time.monotonic()
+        self._patience: Deadline | None = None  # what an oops leaves of it
         self._stderr = b""
         self._open: set[str] = set()
 
@@ -226,16 +227,17 @@ class Machine:
 
         Raises GuestEndedError when there will be none: panic, silence, QEMU gone, or ``deadline`` over.
         """
-        while not self._frames:
+        while not self._frames or (self._patience and self._patience.expired):
             if self._gone():
                 raise self._lost()
-            left = min(deadline.remaining, self._heard + silence - time.monotonic())
+            patience = self._patience.remaining if self._patience else silence
+            left = min(deadline.remaining, patience, self._heard + silence - time.monotonic())
             if left <= 0:
                 raise self._hung(deadline, silence)
             for alarm in self._pump(left):
                 if alarm is Alarm.PANIC:
                     raise self._panicked()
-                deadline = _sooner(deadline, AFTER_OOPS)
+                self._patience = Deadline(AFTER_OOPS)
         return self._frames.pop(0)
 
     def _gone(self) -> bool:
@@ -270,19 +272,25 @@ class Machine:
         return GuestEndedError(Ended.HANG, f"no word from the guest for {silence:g} s")
 
     def _provoke_trace(self) -> None:
-        """An NMI makes a kernel that does nothing else panic where it is stuck: its trace is on the console."""
+        """Have the kernel say where it is stuck.
+
+        A break and a ``w`` on the serial line list the blocked tasks, if it still takes interrupts. The NMI after that
+        makes any kernel panic at the instruction it is at.
+        """
         self.console_to = self.log.size
-        self.log.write(b"\nlab: the guest is silent, the host sends an NMI: the panic that follows is of its making\n")
-        with contextlib.suppress(InfraError):
+        self.log.write(b"\nlab: the guest is silent; the host asks for blocked tasks, then makes it panic\n")
+        with contextlib.suppress(InfraError, ConnectionError):
+            self.monitor.ask("chardev-send-break", {"id": "console"})
+            self.console_socket.sendall(b"w")
+            self._drain(Deadline(0.5))
             self.monitor.ask("inject-nmi")
         self._drain(Deadline(2.0))
 
     def qemu_exit(self, deadline: Deadline) -> int | None:
         """QEMU's exit code (negative or above 128: a signal), None when it still runs at the deadline."""
-        try:
-            return self.child.wait(deadline.remaining)
-        except subprocess.TimeoutExpired:
-            return None
+        while self.child.poll() is None and not deadline.expired:
+            time.sleep(0.002)
+        return self.child.poll()
 
     @property
     def stderr(self) -> str:
@@ -335,6 +343,14 @@ class Machine:
                 f"QEMU exited with {code}: {self.stderr or 'no message'}",
                 hint="its command was: " + " ".join(self.argv),
             )
+
+    def shell(self) -> None:
+        """Give the console to the person at the terminal until they leave (Ctrl-]) or the guest ends.
+
+        Raises InfraError when there is no terminal or no shell in the guest.
+        """
+        self.send(channel.SHELL)
+        interact(self.console_socket, self.log.write)
 
     def adopt(self, release: str = "") -> None:
         """Take a guest that was resumed from a saved state as ready: its greeting was said before it was saved."""
@@ -390,10 +406,6 @@ class Machine:
             pass
 
 
-def _sooner(deadline: Deadline, seconds: float) -> Deadline:
-    return deadline if deadline.remaining < seconds else Deadline(seconds)
-
-
 class _Report:
     """What the agent says of one case."""
 
@@ -421,8 +433,6 @@ class _Report:
                 self.signal = int(number)
             case Event("timeout"):
                 self.timeout = True
-            case Event("unmount", ("ok",)):
-                self.unmount = "ok"
             case Event("unmount", ("error", errno)) | Event("mount", ("error", errno, _)):
                 self.unmount = errno
             case Event("left", what):
