@@ -36,6 +36,10 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else " " for char in text.expandtabs(8))
 
 
+def _flat(text: str) -> str:
+    return plain(text).replace("\n", " ")
+
+
 def word(outcome: Outcome) -> str:
     """An outcome in a cell: PASS, SKIP (reason), FAIL (EBADF), FAIL splat (its title), ERROR timeout."""
     reason = shorten(plain(outcome.reason), REASON_WIDTH)
@@ -60,7 +64,7 @@ def render(result: RunResult, where: str = "", width: int = 100, colour: bool = 
     paint = _Paint(colour)
     table = _by_case(result)
     states = list(dict.fromkeys(case.state for case in result.cases))
-    lines = [*_table(plain(result.scenario), table, states, width, paint)]
+    lines = [*_table(_flat(result.scenario), table, states, width, paint)]
     lines += _stories(result, where, paint)
     return "\n".join((*lines, *_end(result, table, where, width, paint)))
 
@@ -105,7 +109,7 @@ def _cell(case: CaseResult | None) -> tuple[str, str]:
 def _table(title: str, table: Mapping[str, Cells], states: Sequence[str], width: int, paint: _Paint) -> Iterator[str]:
     if not table:
         return
-    names = {case: plain(case).replace("\n", " ") for case in table}
+    names = {case: _flat(case) for case in table}
     first = max(len(title), *(len(name) + 2 for name in names.values())) + GAP
     columns = [
         max(len(state), *(len(_cell(cells.get(state))[0]) for cells in table.values())) + GAP for state in states
@@ -127,7 +131,7 @@ def _narrow(title: str, table: Mapping[str, Cells], states: Sequence[str], paint
     yield paint(title, "bold")
     size = max(len(state) for state in states) + 2
     for case, cells in table.items():
-        yield f"  {plain(case)}"
+        yield f"  {_flat(case)}"
         for state in states:
             yield f"    {state.ljust(size)}{paint(*_cell(cells.get(state)))}"
 
@@ -136,11 +140,11 @@ def _stories(result: RunResult, where: str, paint: _Paint) -> Iterator[str]:
     for case in result.unexpected:
         outcome = case.outcome
         yield ""
-        yield paint(f"{plain(case.case)}, {plain(case.state)}: {outcome.kind}: {plain(outcome.reason)}", "bold")
+        yield paint(_flat(f"{case.case}, {case.state}: {outcome.kind}: {outcome.reason}"), "bold")
         lines = [line.rstrip() for line in plain(outcome.message).split("\n") if line.strip()]
         yield from (f"    {line}" for line in lines[:EXCERPT])
         rest = f"{len(lines) - EXCERPT} more lines in " if len(lines) > EXCERPT else ""
-        yield paint(f"    {rest}{'/'.join(part for part in (where, case.folder) if part)}", "dim")
+        yield paint(f"    {rest}{_flat('/'.join(part for part in (where, case.folder) if part))}", "dim")
     if result.unexpected:
         yield ""
 
