@@ -13,7 +13,7 @@ import socket
 import sys
 import termios
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 
@@ -42,6 +42,9 @@ class Alarm(Enum):
     OOPS = "oops"
 
 
+PATTERNS = {Alarm.PANIC: PANIC, Alarm.OOPS: OOPS}
+
+
 class Watch:
     """Looks at console bytes as they come, whatever pieces they come in. Each kind of alarm is told once."""
 
@@ -52,15 +55,15 @@ class Watch:
     def feed(self, data: bytes) -> list[Alarm]:
         """The alarms that these bytes raise for the first time."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        found = [alarm for line in lines if (alarm := self._look(line))]
-        # A panicking kernel may die within the line: the beginning is enough.
-        if alarm := self._look(self._rest):
+        found = [alarm for line in lines if (alarm := self._look(line, PATTERNS))]
+        # A panicking kernel may die within the line: its beginning is enough. Others are told by how they go on.
+        if alarm := self._look(self._rest, {Alarm.PANIC: PANIC}):
             found.append(alarm)
         self._rest = self._rest[-LINE_MAX:]
         return found
 
-    def _look(self, line: bytes) -> Alarm | None:
-        for alarm, pattern in ((Alarm.PANIC, PANIC), (Alarm.OOPS, OOPS)):
+    def _look(self, line: bytes, patterns: Mapping[Alarm, re.Pattern[bytes]]) -> Alarm | None:
+        for alarm, pattern in patterns.items():
             if alarm not in self.first and pattern.search(line):
                 self.first[alarm] = line.decode(errors="replace").strip()
                 return alarm

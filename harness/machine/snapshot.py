@@ -39,12 +39,19 @@ IGNORE_SHARED = {"capabilities": [{"capability": "x-ignore-shared", "state": Tru
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A saved guest: ``memory`` and ``disks`` must never be written again; ``release`` is its kernel's."""
+    """A saved guest. ``memory`` and ``disks`` must never be written again; ``machine`` is the shape of it."""
 
     memory: Path
     state: Path
     disks: tuple[Path, ...]
     release: str
+    machine: str
+
+
+def _shape(options: Options) -> str:
+    """What a machine must have in common with the saved one; QEMU itself does not always notice."""
+    facts = (options.memory, options.cpus, options.accelerator, len(options.disks), options.exact)
+    return " ".join(str(fact) for fact in facts)
 
 
 def new_memory(folder: Path, options: Options) -> Path:
@@ -72,9 +79,16 @@ def save(machine: Machine, folder: Path) -> Snapshot:
         monitor.ask("migrate", {"uri": "fd:state"})
         _wait_saved(monitor, Deadline(30))
     disks = tuple(disk.path for disk in machine.options.disks)
-    facts = {"release": machine.kernel_release, "disks": [os.path.relpath(disk, folder) for disk in disks]}
+    made = Snapshot(memory, state, disks, machine.kernel_release, _shape(machine.options))
+    facts = {
+        "memory": os.path.relpath(memory, folder),
+        "state": state.name,
+        "disks": [os.path.relpath(disk, folder) for disk in disks],
+        "release": made.release,
+        "machine": made.machine,
+    }
     (folder / "snapshot.json").write_text(json.dumps(facts))
-    return Snapshot(memory, state, disks, machine.kernel_release)
+    return made
 
 
 def _wait_saved(monitor: Monitor, deadline: Deadline) -> None:
@@ -98,7 +112,7 @@ def load(folder: Path) -> Snapshot:
     except (OSError, ValueError) as exc:
         raise InfraError(f"{folder} holds no saved guest") from exc
     disks = tuple(folder / disk for disk in facts["disks"])
-    return Snapshot(folder / "memory", folder / "state", disks, facts["release"])
+    return Snapshot(folder / facts["memory"], folder / facts["state"], disks, facts["release"], facts["machine"])
 
 
 @contextmanager
@@ -108,6 +122,8 @@ def fork(options: Options, snapshot: Snapshot, disks: tuple[Disk, ...], console:
     ``options`` are those it was saved with; ``disks`` are the fork's own copies of ``snapshot.disks``.
     Raises InfraError when QEMU does not take the state: it was saved by another machine or another QEMU.
     """
+    if _shape(replace(options, disks=disks)) != snapshot.machine:
+        raise InfraError(f"the saved guest ran on another machine: {snapshot.machine}")
     resumed = replace(options, save=None, resume=snapshot.memory, disks=disks)
     with Machine(resumed, console) as machine:
         try:
@@ -125,3 +141,8 @@ def _resume(monitor: Monitor, state: Path) -> None:
         monitor.ask("migrate-set-capabilities", IGNORE_SHARED)
         monitor.ask("getfd", {"fdname": "state"}, fd=stream.fileno())
         monitor.ask("migrate-incoming", {"uri": "fd:state"})
+    deadline = Deadline(30)
+    while monitor.ask("query-status")["status"] == "inmigrate":
+        if deadline.expired:
+            raise InfraError("QEMU does not come to an end with the saved state")
+        time.sleep(0.001)

@@ -1,0 +1,73 @@
+"""Options to argv, without a QEMU."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from harness.machine.command import Accelerator, Disk, Options, Wires, arguments, kernel_parameters
+
+PLAIN = Options(Path("/k/vmlinux"), Path("/k/init.cpio"))
+WIRES = Wires(3, 4, 5)
+
+
+def values(argv, flag):
+    return [argv[at + 1] for at, word in enumerate(argv) if word == flag]
+
+
+def test_no_listener_and_no_default_device():
+    argv = arguments(PLAIN, WIRES)
+    assert "-nodefaults" in argv
+    assert "-no-user-config" in argv
+    assert not any(word.startswith(("tcp:", "telnet:", "vnc")) or "server=on" in word for word in argv)
+    assert not values(argv, "-netdev")
+    assert all("fd=" in chardev for chardev in values(argv, "-chardev"))
+
+
+def test_the_wires_are_those_that_are_inherited():
+    assert [word.rpartition("=")[2] for word in values(arguments(PLAIN, WIRES), "-chardev")] == ["3", "4", "5"]
+    assert WIRES.all == (3, 4, 5)
+    assert not values(arguments(PLAIN, Wires(3, 4)), "-mon")
+
+
+def test_disks_keep_their_order_and_their_commas():
+    options = dataclasses.replace(PLAIN, disks=(Disk(Path("/d/a,b")), Disk(Path("/d/c"), read_only=True)))
+    first, second = values(arguments(options, WIRES), "-drive")
+    assert first.startswith("file=/d/a,,b,format=raw,")
+    assert "read-only" not in first
+    assert second.endswith("read-only=on")
+
+
+def test_the_kernel_is_told_what_to_mount():
+    options = dataclasses.replace(PLAIN, disks=(Disk(Path("/d")),), filesystem="ext4", mount="data=journal,noatime")
+    assert kernel_parameters(options)[-3:] == ["lab.fs=ext4", "lab.device=/dev/vda", "lab.mount=data=journal,noatime"]
+    assert "lab.device=/dev/vda" not in kernel_parameters(dataclasses.replace(PLAIN, filesystem="tmpfs"))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"tsc_khz": 2_600_000}, ["tsc_early_khz=2600000", "tsc=reliable"]),
+        ({"tsc_khz": 0}, []),
+        ({"tsc_khz": 2_600_000, "accelerator": Accelerator.KVM}, []),
+        ({"tsc_khz": 2_600_000, "exact": True}, ["tsc_early_khz=1000000", "tsc=reliable"]),
+    ],
+)
+def test_the_clock_is_told_only_where_it_cannot_be_measured(change, expected):
+    words = kernel_parameters(dataclasses.replace(PLAIN, **change))
+    assert [word for word in words if word.startswith("tsc")] == expected
+
+
+def test_exact_counts_instructions_on_one_thread():
+    argv = arguments(dataclasses.replace(PLAIN, exact=True), WIRES)
+    assert values(argv, "-accel") == ["tcg,thread=single"]
+    assert values(argv, "-icount") == ["shift=0,sleep=off"]
+
+
+def test_memory_is_shared_when_saved_and_private_when_resumed():
+    saved = arguments(dataclasses.replace(PLAIN, save=Path("/s/memory")), WIRES)
+    resumed = arguments(dataclasses.replace(PLAIN, resume=Path("/s/memory")), WIRES)
+    assert values(saved, "-object")[0].endswith("mem-path=/s/memory,share=on")
+    assert values(resumed, "-object")[0].endswith("mem-path=/s/memory,share=off")
+    assert "-incoming" in resumed
+    assert "-incoming" not in saved
