@@ -28,7 +28,7 @@ enum { COMPLETE = 0, DAMAGED = 1, WRONG_USE = 2 };
 /* More than the longest record (a group of pages); less than would hurt. */
 #define RECORD_MAX (1U << 20)
 
-enum format { END, DECIMAL, HEX, MODE, TEXT };
+enum format { END, DECIMAL, HEX, MODE, TEXT, BYTES };
 
 struct field {
 	const char *name;
@@ -89,6 +89,11 @@ static const struct record_type record_types[] = {
 		 FIELD(ckpt_hdr_file, f_pos, DECIMAL), FIELD(ckpt_hdr_file, i_mode, MODE),
 		 FIELD(ckpt_hdr_file, i_rdev, HEX), FIELD(ckpt_hdr_file, f_restart_flags, HEX)), NULL },
 	{ CKPT_HDR_FNAME, "fname", sizeof(struct ckpt_hdr_fname), NO_FIELDS, "name" },
+#ifdef RESTART_FILE_F_UNLINK /* checkpoint-relink */
+	{ CKPT_HDR_INODE, "inode", sizeof(struct ckpt_hdr_inode),
+	  FIELDS(FIELD(ckpt_hdr_inode, ino, DECIMAL), FIELD(ckpt_hdr_inode, generation, HEX),
+		 FIELD(ckpt_hdr_inode, uuid, BYTES)), NULL },
+#endif
 	{ CKPT_HDR_FDTABLE, "fdtable", sizeof(struct ckpt_hdr_fdtable),
 	  FIELDS(FIELD(ckpt_hdr_fdtable, nr_fds, DECIMAL)), NULL },
 	{ CKPT_HDR_FD, "fd", sizeof(struct ckpt_hdr_fd),
@@ -185,6 +190,10 @@ static void print_field(const struct field *field, const unsigned char *record)
 	switch (field->format) {
 	case TEXT:
 		print_text(at, field->size);
+		break;
+	case BYTES:
+		for (size_t i = 0; i < field->size; i++)
+			printf("%02x", at[i]);
 		break;
 	case HEX:
 		printf("%#llx", number_at(at, field->size));

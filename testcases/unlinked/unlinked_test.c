@@ -497,6 +497,39 @@ TEST_F(unlinked, linked_file_needs_no_relinking)
 }
 
 /*
+ * The name a file was opened by was removed, and is one of its names again.
+ * The dentry that the descriptor holds does not know; the filesystem does.
+ *
+ * 1. open a, link a b, unlink a, link b a.
+ * 2. Checkpoint: no name is made. Restart.
+ * 3. The same inode, both names are there.
+ */
+SUBJECT(linked_back)
+{
+	int fd = new_file("a", "foo");
+	ino_t inode = subject_stat(fd).st_ino;
+
+	MUST(link("a", "b"));
+	MUST(unlink("a"));
+	MUST(link("b", "a"));
+	tell("inode", inode);
+	come_back();
+	MUST_EQ(inode, subject_stat(fd).st_ino);
+	MUST_EQ(2, subject_stat(fd).st_nlink);
+	MUST_WRITE(fd, "bar");
+}
+
+TEST_F(unlinked, name_linked_back_is_used)
+{
+	self->stage.remains = "a b lost+found";
+	ASSERT_CHECKPOINT(&self->stage, "linked_back");
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	ASSERT_RESTART(&self->stage);
+	ASSERT_INODE(SUBJECT_TOLD(&self->stage, "inode"), 2, "a");
+	ASSERT_HOLDS("b", "foobar");
+}
+
+/*
  * The kernel does not make lost+found/checkpoint: who lets tasks be
  * checkpointed decides where names may appear. Without it the checkpoint is
  * refused, and nothing is made elsewhere.
@@ -565,9 +598,10 @@ TEST_F(unlinked, failed_checkpoint_leaves_no_names)
  *
  * 1. open a, unlink a. Checkpoint; move the new name aside.
  * 2. The name is missing: ENOENT.
- * 3. The name is a symbolic link to a file: ELOOP; link and file stay.
- * 4. The name is a directory: EINVAL; it stays.
- * 5. Move the name back: the restart succeeds after all.
+ * 3. The name is another file's: ESTALE; it stays.
+ * 4. The name is a symbolic link, to the right file at that: ELOOP; it stays.
+ * 5. The name is a directory: EINVAL; it stays.
+ * 6. Move the name back: the restart succeeds after all.
  */
 SUBJECT(displaced)
 {
@@ -585,8 +619,6 @@ TEST_F(unlinked, restart_refuses_foreign_name)
 	struct relinked relinked;
 	const char *name;
 
-	self->stage.remains = "lost+found victim";
-	make_file(_metadata, "victim", "not yours");
 	ASSERT_CHECKPOINT(&self->stage, "displaced");
 	relinked = ASSERT_RELINKED(1);
 	name = relinked.path[0];
@@ -594,10 +626,14 @@ TEST_F(unlinked, restart_refuses_foreign_name)
 
 	ASSERT_RESTART_ERRNO(-ENOENT, &self->stage);
 
-	ASSERT_OK(symlink("../../victim", name));
+	make_file(_metadata, name, "foreign");
+	ASSERT_RESTART_ERRNO(-ESTALE, &self->stage);
+	ASSERT_HOLDS(name, "foreign");
+	ASSERT_OK(unlink(name));
+
+	ASSERT_OK(symlink("../../aside", name));
 	ASSERT_RESTART_ERRNO(-ELOOP, &self->stage);
 	ASSERT_TRUE(S_ISLNK(stat_of(_metadata, name).st_mode));
-	ASSERT_HOLDS("victim", "not yours");
 	ASSERT_OK(unlink(name));
 
 	ASSERT_OK(mkdir(name, 0700));
@@ -607,7 +643,74 @@ TEST_F(unlinked, restart_refuses_foreign_name)
 
 	ASSERT_OK(rename("aside", name));
 	ASSERT_RESTART(&self->stage);
+}
+
+/* Exchanges a path in the image for another, filled up with slashes to the same length. */
+static void forge(struct __test_metadata *_metadata, const char *image, const char *path, const char *other)
+{
+	cleanup_close int fd = ASSERT_OK(open(image, O_RDWR));
+	size_t size = ASSERT_OK(lseek(fd, 0, SEEK_END));
+	cleanup_free char *bytes = malloc(size);
+	size_t length = strlen(path);
+	char *at;
+
+	ASSERT_EQ((ssize_t)size, pread(fd, bytes, size, 0));
+	at = memmem(bytes, size, path, length);
+	if (!at)
+		FAIL("the image does not name %s", path);
+	ASSERT_GE(length, strlen(other));
+	memset(at, '/', length);
+	memcpy(at + length - strlen(other), other, strlen(other));
+	ASSERT_EQ((ssize_t)size, pwrite(fd, bytes, size, 0));
+}
+
+/*
+ * An image may come from anybody, and says which name the kernel is to unlink.
+ * A name that no checkpoint makes must not be believed.
+ *
+ * 1. open a, unlink a. Checkpoint; forge the name in the image:
+ * 2. another file; the same by way of lost+found/checkpoint; a file there
+ *    whose name is not of the right form. EINVAL each time, all files stay.
+ * 3. Put the name right: the restart succeeds.
+ */
+TEST_F(unlinked, restart_refuses_forged_name)
+{
+	static const char *const forged[] = {
+		"%s/victim",
+		"%s/" CHECKPOINT_DIR "/../../victim",
+		"%s/" CHECKPOINT_DIR "/precious",
+		"%s/" CHECKPOINT_DIR "/unlink-at-restart-1-1",
+	};
+	char image[256], here[64], path[512], name[512];
+	struct relinked relinked;
+
+	self->stage.remains = "lost+found victim";
+	make_file(_metadata, "victim", "not yours");
+	ASSERT_NE(NULL, getcwd(here, sizeof(here)));
+	ASSERT_CHECKPOINT(&self->stage, "displaced");
+	relinked = ASSERT_RELINKED(1);
+	make_file(_metadata, CHECKPOINT_DIR "/precious", "not yours");
+	make_file(_metadata, CHECKPOINT_DIR "/unlink-at-restart-1-1", "not yours");
+	subject_path(image, sizeof(image), self->stage.folder, "image", 1);
+	snprintf(path, sizeof(path), "%s/%s", here, relinked.path[0]);
+
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+		snprintf(name, sizeof(name), forged[i], here);
+		forge(_metadata, image, path, name);
+		TH_LOG("the image says %s", name);
+		ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+		memset(path, '/', strlen(path));
+		memcpy(path + strlen(path) - strlen(name), name, strlen(name));
+	}
 	ASSERT_HOLDS("victim", "not yours");
+	ASSERT_HOLDS(CHECKPOINT_DIR "/precious", "not yours");
+	ASSERT_HOLDS(CHECKPOINT_DIR "/unlink-at-restart-1-1", "not yours");
+	ASSERT_OK(unlink(CHECKPOINT_DIR "/precious"));
+	ASSERT_OK(unlink(CHECKPOINT_DIR "/unlink-at-restart-1-1"));
+
+	snprintf(name, sizeof(name), "%s/%s", here, relinked.path[0]);
+	forge(_metadata, image, path, name);
+	ASSERT_RESTART(&self->stage);
 }
 
 SUBJECT_HARNESS_MAIN
