@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ REPRODUCIBLE = {
     # Set and empty: no "+" behind the release of a patched tree.
     "LOCALVERSION": "",
 }
+END_OF_DEPENDENCIES = re.compile(rb"^\$\(deps_.*\):$", re.MULTILINE)
 JUST_BEFORE_THE_END = 10.0
 """Seconds before a killed build's last sign of life in which a file without a record may be half written."""
 
@@ -146,11 +148,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_whole(record: Path) -> bool:
-    """Whether a .cmd file was written to its end: one that lists dependencies closes with an empty rule for them."""
+    """Whether a .cmd file was written to its end: one that lists dependencies closes them with an empty rule."""
     if record.is_symlink() or not record.is_file():
         return False
     text = record.read_bytes()
-    return text.endswith(b"):\n" if b"-MMD" in text else b"\n")
+    return bool(END_OF_DEPENDENCIES.search(text)) if b"-MMD" in text else text.endswith(b"\n")
 
 
 @contextmanager
