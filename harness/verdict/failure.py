@@ -24,6 +24,7 @@ _ERRNO = re.compile(
 )
 _SAID = re.compile(r"(?P<seen>.*), expected (?:success|error|E[A-Z0-9]+)\b")
 _SIGNAL = re.compile(r"Test terminated unexpectedly by signal ([0-9]+)")
+_FAILED = re.compile(r"^\S+: Test failed$")
 _TIMEOUT = re.compile(r"Test terminated by timeout$")
 LAST_ERRNO = 4095
 """-MAX_ERRNO of the kernel: a return value below is no error number."""
@@ -49,6 +50,11 @@ def timed_out(lines: Sequence[Line]) -> bool:
     return any(_TIMEOUT.search(line.text) for line in lines)
 
 
+def gave_up(lines: Sequence[Line]) -> bool:
+    """Whether the test's process left with an exit status of its own, and no assertion was ever printed."""
+    return any(_FAILED.search(line.text) for line in lines) and not any(_LOCATED.search(line.text) for line in lines)
+
+
 def explain(lines: Sequence[Line]) -> Failure:
     """The first failed assertion among a test's lines, with the shortest true reason that they give.
 
@@ -61,11 +67,17 @@ def explain(lines: Sequence[Line]) -> Failure:
         (pair for pair in located if _EXPECTED.search(pair[1].group("text"))), located[-1] if located else None
     )
     if chosen is None:
-        return Failure(0, "", "", _nearest(lines, len(lines)) or "not ok")
+        return Failure(0, "", "", _nearest(lines, len(lines)) or _harness(lines) or "not ok")
     line, match = chosen
     text = match.group("text").strip()
     reason = errno_of(text) or _nearest(lines, list(lines).index(line)) or shorten(text)
     return Failure(line.number, match.group("where"), text, reason)
+
+
+def _harness(lines: Sequence[Line]) -> str | None:
+    """The harness's own words for how a test ended: ``Test exited normally instead of by signal (code: 0)``."""
+    found = next((match for line in lines if (match := re.match(r"\S+: (Test .*)$", line.text))), None)
+    return shorten(found.group(1)) if found else None
 
 
 def errno_of(text: str) -> str | None:
@@ -80,7 +92,9 @@ def errno_of(text: str) -> str | None:
         said = _SAID.match(text)
         found = _ERRNO.search(said.group("seen") if said else text)
         return found.group(1) if found else "success" if said and said.group("seen").endswith(": success") else None
-    seen, value = compared.group("seen"), int(compared.group("seen_value"))
+    # ASSERT_EQ(wanted, seen), but everybody writes ASSERT_GE(fd, 0).
+    side = "wanted" if compared.group("sign") in (">=", ">") else "seen"
+    seen, value = compared.group(side), int(compared.group(f"{side}_value")[:12])
     if re.search(r"\berrno\b", seen):
         return errno.errorcode.get(abs(value))
     return errno.errorcode.get(-value) if -LAST_ERRNO <= value < -1 else None

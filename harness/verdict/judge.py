@@ -280,6 +280,8 @@ def _not_ok(test: Result, document: Document) -> _Finding:
         return _Finding(Kind.TIMEOUT, "the test's own alarm", message)
     if signal := failure.died(lines):
         return _Finding(Kind.CRASHED, signal, message)
+    if failure.gave_up(lines):
+        return _Finding(Kind.CRASHED, "exited without an assertion", message)
     if test.directive is Directive.ERROR:
         return _Finding(Kind.CRASHED, f"error: {failure.shorten(test.comment)}", message)
     told = failure.explain(lines if lines else (Line(test.line, test.comment),))

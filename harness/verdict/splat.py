@@ -289,7 +289,8 @@ ROWS: tuple[Row, ...] = (
         "btrfs went read-only",
     ),
     _row(
-        r"(?i:F2FS-fs \(\S+\): (?=.*\b(?:inconsisten|corrupt|run fsck|mismatch|invalid blkaddr))(?P<what>[^,]*))",
+        r"(?i:F2FS-fs \(\S+\): (?=.*\b(?:inconsistent|inconsistency|corrupt|run fsck|mismatch|invalid blkaddr))"
+        r"(?P<what>[^,]*))",
         _K.FILESYSTEM, _S.LINE, "F2FS-fs: {what}", "f2fs found its structures wrong",
     ),
     # The rest of what begins with BUG or is a WARN.

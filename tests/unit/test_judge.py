@@ -1,5 +1,6 @@
 """Judging: what each way to end is called, what beats what, and that nothing but proof is a pass."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -167,6 +168,8 @@ def test_a_red_that_is_not_the_wanted_one(given, kind):
         ("Expected ENOENT (2) == errno (9)", "EBADF"),
         ("Expected 0 (0) == unlink(path) (-1)", "Expected 0 (0) == unlink(path) (-1)"),
         ("Expected 1 (1) == st.st_nlink (2)", "Expected 1 (1) == st.st_nlink (2)"),
+        ("Expected fd (-9) >= 0 (0)", "EBADF"),
+        ("Expected -ENOENT (-2) == ret (0)", "Expected -ENOENT (-2) == ret (0)"),
         ("Expected 0 (0) <= fd (-5000)", "Expected 0 (0) <= fd (-5000)"),
     ],
 )
@@ -303,6 +306,22 @@ def test_what_stays_green_is_as_expected_and_what_is_missing_is_not():
     )
     assert compare({"without": GREEN, "with": GREEN}, {"with": green}) is Verdict.UNEXPECTED
     assert compare({}, {}) is Verdict.UNEXPECTED
+
+
+RECORDED = sorted((CONSOLES.parent / "ktap").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_recorded_stream_is_judged_as_its_head_says(path):
+    """``#: where it is from; exit STATUS; test NAME``, ``#= kind | reason``, then what the program wrote."""
+    origin, wanted, ktap = path.read_text().split("\n", 2)
+    found = re.search(r"; exit (-?\d+); test (\w+)$", origin)
+    kind, reason = wanted.removeprefix("#= ").split(" | ")
+    assert judged(exit=int(found.group(1)), test=found.group(2), ktap=ktap) == (Kind(kind), reason)
+
+
+def test_there_are_recorded_streams():
+    assert len(RECORDED) > 12
 
 
 TEXTS = st.text(max_size=60) | st.sampled_from([PASS, RED, WARN, BUG, "1..1\n", "ok 1 alias\n"])

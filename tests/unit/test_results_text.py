@@ -122,6 +122,7 @@ def test_exit_0_is_only_for_what_ran_whole_and_as_expected():
     assert not run(red("a"), green("a"), planned=4).as_expected
     assert not run(red("a"), green("a", Kind.SKIPPED)).as_expected
     assert not run(red("a"), green("a"), status=RunStatus.KILLED).as_expected
+    assert not run().as_expected
     assert run(case("a", "3", Kind.PANIC, expected=None)).as_expected
 
 
