@@ -45,7 +45,7 @@ QUOTED = re.compile(r"^ *\d* \|")
 def made(line: str) -> str | None:
     """The object that a line of output says is made (``fs/namei.o``), or None for other lines."""
     found = OBJECT.fullmatch(line)
-    return found.group(2) if found else None
+    return found.group(1) if found else None
 
 
 def first_error(lines: Sequence[str]) -> str:
