@@ -86,7 +86,7 @@ def _base(catalogue: Catalogue, series: str, asked: str | None) -> str:
     if asked and asked not in catalogue.bases:
         raise UserError(f"there is no base {asked!r}", hint=f"known: {', '.join(sorted(catalogue.bases))}")
     if not series:
-        return asked or _newest(catalogue.bases)
+        return asked or newest(catalogue.bases)
     for name in (*requirements(catalogue, series), series):
         bases = catalogue.series[name].bases
         if asked and asked not in bases:
@@ -97,7 +97,11 @@ def _base(catalogue: Catalogue, series: str, asked: str | None) -> str:
     return asked or catalogue.series[series].bases[0]
 
 
-def _newest(bases: Iterable[str]) -> str:
+def newest(bases: Iterable[str]) -> str:
+    """The base with the highest version in its name.
+
+    Raises UserError when none is declared.
+    """
     names = list(bases)
     if not names:
         raise UserError("no base is declared", hint="docs/kernels.md says how to add kernel-patches/bases/<name>.toml")

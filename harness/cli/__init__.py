@@ -71,7 +71,8 @@ def _terminated(_signal: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 as expected, 1 not, 2 user, 3 build, 4 infrastructure, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
     try:
         sys.exit(lab(prog_name="lab", standalone_mode=False))
     except click.exceptions.Exit as exc:

@@ -76,6 +76,12 @@ def choose(asked: str | None, boots: Callable[[Accelerator], float], cache: Cach
     return _remember(replace(known, accelerator=accelerator, reason=reason), cache)
 
 
+def remembered(cache: Cache) -> Accel | None:
+    """What was found out on this host, or None while no guest was tried under KVM."""
+    known = _known(cache)
+    return known if known.reason else None
+
+
 def _known(cache: Cache) -> Accel:
     """What is remembered of this host; ``reason`` is "" while no guest was tried."""
     try:

@@ -81,13 +81,7 @@ def kernel_parameters(options: Options) -> list[str]:
         "panic=-1",
         "reboot=t",
         # An oops does not panic: it is on the console either way, and the case's own last words would be lost.
-        # Tasks stuck in the kernel are reported before a case's time is over.
-        "sysctl.kernel.hung_task_timeout_secs=10",
-        "sysctl.kernel.hung_task_check_interval_secs=3",
-        # When the guest is silent the host sends an NMI: the panic shows where it is stuck. microvm has no port 0x61
-        # that could name the reason, and reads as all of them at once.
-        "unknown_nmi_panic",
-        "sysctl.kernel.panic_on_unrecovered_nmi=1",
+        # No sysctl.* here: each costs the boot a grace period of RCU. The agent sets what is needed.
     ]
     return words + _clock(options) + _lab(options) + list(options.extra)
 

@@ -20,7 +20,7 @@ FORBIDDEN = {
     "guest": ("kernel", "machine", "verdict", "results", "runner", "cli", "plan"),
     "machine": ("kernel", "guest", "verdict", "results", "runner", "cli", "plan"),
     "results": ("kernel", "guest", "machine", "runner", "cli"),
-    "runner.py": ("cli",),
+    "runner": ("cli",),
 }
 ONE_DOOR = {
     "subprocess": {"process.py"},

@@ -1,0 +1,78 @@
+"""lab results: what was run, one run whole, and a run judged again."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from harness.paths import find_workspace
+from harness.results import index
+
+STYLES = {
+    index.State.GREEN: "green",
+    index.State.RED: "red",
+    index.State.FAILED: "red",
+    index.State.KILLED: "yellow",
+    index.State.NO_RESULT: "yellow",
+}
+
+
+@click.group("results", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the runs, newest first; `show` and `judge` take a run's name, a part of it, or `last`."""
+    if ctx.invoked_subcommand is None:
+        _list(find_workspace().runs)
+
+
+def _list(runs: Path) -> None:
+    found = index.entries(runs)
+    if not found:
+        click.echo("nothing was run yet: lab run SCENARIO")
+    width = max((len(entry.name) for entry in found), default=0)
+    for entry in found:
+        state = click.style(f"{entry.state.value:18}", fg=STYLES.get(entry.state))
+        click.echo(f"{entry.name:<{width}}  {state}  {_line(entry)}".rstrip())
+
+
+def _line(entry: index.Entry) -> str:
+    from harness.results import text
+
+    return text.summary(entry.result) if entry.result and not entry.why else entry.why
+
+
+@command.command("show")
+@click.argument("run", default="last")
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit", "ktap"]), default="text")
+def show(run: str, form: str) -> None:
+    """Show a run again: the table and what was not as expected."""
+    from harness.cli.run_verb import answer
+
+    entry = index.find(find_workspace().runs, run)
+    if entry.result is None:
+        click.echo(f"{entry.name}: {entry.state.value}", err=True)
+        sys.exit(4)
+    answer(entry.result, "/".join(entry.path.parts[-3:]), form)
+    sys.exit(0 if entry.result.as_expected else 1)
+
+
+@command.command("judge")
+@click.argument("run", default="last")
+def judge(run: str) -> None:
+    """Judge a run again from its saved consoles and KTAP, with the rules of today; nothing is changed on disk."""
+    from harness.results import text
+
+    entry = index.find(find_workspace().runs, run)
+    again = index.rejudge(entry)
+    width = shutil.get_terminal_size((100, 24)).columns
+    click.echo(text.render(again.result, width=width, colour=text.wants_colour(sys.stdout)))
+    for change in again.changes:
+        click.echo(
+            f"judged anew  {change.state}/{change.case}: {text.word(change.before)} -> {text.word(change.after)}"
+        )
+    if not again.changes:
+        click.echo("every case is judged as it was")
+    sys.exit(0 if again.result.as_expected else 1)

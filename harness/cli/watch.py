@@ -1,0 +1,50 @@
+"""A run as a person follows it: a line a kernel, a line a guest, a count of cases while they run."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.screen import Screen, duration
+from harness.kernel.build import Kernel
+from harness.plan import State
+from harness.progress import Step
+from harness.results.model import CaseResult
+from harness.runner.prepare import Ready
+
+LABEL = 52
+STAGES = {
+    "make": "building the kernel",
+    "config": "configuring the kernel",
+    "checkout": "checking out",
+    "apply": "applying patches",
+    "keep": "keeping the kernel",
+    "wait": "waiting for another lab",
+    "guest": "packing the guest",
+    "boot": "booting a guest",
+}
+
+
+class RunScreen(Screen):
+    """A ``Watcher`` on the terminal."""
+
+    def step(self, step: Step) -> None:
+        super().step(step._replace(stage=STAGES.get(step.stage, step.stage)))
+
+    def built(self, _state: State, kernel: Kernel) -> None:
+        how = "cached" if kernel.cached else "built "
+        self.line(f"kernel   {kernel.label:<{LABEL}} {how} {kernel.key[:6]}   {duration(kernel.seconds)}")
+
+    def booted(self, ready: Ready) -> None:
+        what = ", ".join(filter(None, [ready.suite.image, ready.filesystem.type if ready.filesystem else ""]))
+        under = f"{ready.accel.accelerator.value.upper()} ({ready.accel.reason})"
+        if ready.unborn:
+            self.line(click.style(f"guest    {what}, {ready.state.name}: never ready under {under}", fg="red"))
+        elif ready.cold:
+            self.line(f"guest    {what}, {ready.state.name}: every case boots its own under {under}")
+        else:
+            self.line(
+                f"guest    {what}, {ready.state.name}: ready to fork under {under}   {duration(ready.boot_seconds)}"
+            )
+
+    def judged(self, result: CaseResult, done: int, total: int) -> None:
+        super().step(Step("cases", done, total, f"{result.state} {result.case}"))

@@ -1,0 +1,183 @@
+"""A state made ready: its guest packed around its kernel, its disk made, one guest booted and saved to fork from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.cache import Cache, digest
+from harness.catalogue.model import Catalogue, Filesystem, Suite
+from harness.guest import disks, initramfs, programs
+from harness.kernel import selftests, source
+from harness.kernel.build import Kernel
+from harness.kernel.request import KernelRequest, compose
+from harness.machine import accel, snapshot
+from harness.machine.command import Disk, Options
+from harness.machine.machine import BootError, Ended, Machine, RawResult
+from harness.paths import Workspace
+from harness.plan import Job, State, newest
+from harness.progress import Progress, Step
+
+CONSOLE = "boot.console.log"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a run is to be done. ``jobs`` guests at a time; ``config`` are further fragments; ``cold`` forks nothing."""
+
+    accelerator: str | None = None
+    cold: bool = False
+    jobs: int = 1
+    config: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run takes place."""
+
+    workspace: Workspace
+    catalogue: Catalogue
+    cache: Cache
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A state whose cases can be run. ``unborn`` is set when its guest never came up: then no case can."""
+
+    state: State
+    kernel: Kernel
+    suite_name: str
+    suite: Suite
+    programs: tuple[str, ...]
+    options: Options
+    filesystem: Filesystem | None
+    disk: Path | None
+    accel: accel.Accel
+    cold: bool
+    snapshot: snapshot.Snapshot | None = None
+    unborn: RawResult | None = None
+    boot_seconds: float = 0.0
+
+    def program_of(self, case: str) -> str:
+        """The path of a case's program below /cases of the guest."""
+        return f"{self.suite_name}/{self.suite.cases[case].program or self.programs[0]}"
+
+
+def kernel_request(place: Place, job: Job, state: State, wishes: Wishes) -> KernelRequest:
+    """The kernel of a state, with what the job's filesystem needs of it."""
+    filesystem = place.catalogue.filesystems[job.scenario.filesystem] if job.scenario.filesystem else None
+    return compose(
+        place.catalogue,
+        state.base,
+        [(applied.series, applied.patches) for applied in state.stack],
+        fragments=wishes.config,
+        options=filesystem.needs if filesystem else (),
+    )
+
+
+def pack(place: Place, job: Job, state: State, kernel: Kernel, wishes: Wishes, folder: Path) -> Ready:
+    """A state's guest from its kernel: programs, initramfs, disk, accelerator. ``folder`` takes a probe's console.
+
+    Raises UserError, BuildError or InfraError, each with whose fault it is.
+    """
+    catalogue, cache = place.catalogue, place.cache
+    image = catalogue.images[job.suite.image]
+    filesystem = catalogue.filesystems[job.scenario.filesystem] if job.scenario.filesystem else None
+    archive = _initramfs(place, job, kernel)
+    plain = Options(kernel=kernel.vmlinux, initramfs=archive, memory=image.memory, cpus=image.cpus)
+    chosen = accel.choose(wishes.accelerator, accel.boot_probe(plain, folder / "probe.console.log"), cache)
+    options = replace(
+        plain,
+        accelerator=chosen.accelerator,
+        tsc_khz=chosen.tsc_khz,
+        filesystem=filesystem.type if filesystem else "",
+        mount=filesystem.mount if filesystem else "",
+    )
+    return Ready(
+        state=state,
+        kernel=kernel,
+        suite_name=job.scenario.suite,
+        suite=job.suite,
+        programs=program_names(place.workspace, job),
+        options=options,
+        filesystem=filesystem,
+        disk=disks.make(filesystem, cache) if filesystem else None,
+        accel=chosen,
+        cold=wishes.cold,
+    )
+
+
+def program_names(workspace: Workspace, job: Job) -> tuple[str, ...]:
+    """The programs of a job's suite: those it declares, else every ``*_test.c`` beside its declaration."""
+    folder = workspace.suites / job.scenario.suite
+    return job.suite.programs or tuple(sorted(path.stem for path in folder.glob("*_test.c")))
+
+
+def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
+    """The guest's initramfs: the agent, busybox, the image's tools, the suite's programs."""
+    workspace, cache = place.workspace, place.cache
+    image = place.catalogue.images[job.suite.image]
+    folder = workspace.suites / job.scenario.suite
+    sources = {f"bin/{name}": workspace.suites / "tools" / f"{name}.c" for name in image.tools}
+    for name in program_names(workspace, job):
+        sources[f"cases/{job.scenario.suite}/{name}"] = folder / f"{name}.c"
+    built = programs.build_programs(
+        sources, cache,
+        headers=kernel.headers, selftests=_pinned_headers(place), include=(workspace.suites / "include",),
+    )  # fmt: skip
+    agent = workspace.images / job.suite.image / "agent.c"
+    return initramfs.build(agent, built, cache, headers=kernel.headers, busybox=image.busybox)
+
+
+def _pinned_headers(place: Place) -> Path:
+    """The kselftest headers, of the newest base that the workspace declares."""
+    name = newest(place.catalogue.bases)
+    pinned = source.fetch(name, place.catalogue.bases[name], place.cache, root=place.catalogue.root)
+    return selftests.folder(pinned, place.cache)
+
+
+def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
+    """The state with a booted guest to fork from, or with the boot that failed. Cold guests boot one by one, later.
+
+    ``folder`` takes the console. Raises InfraError when QEMU does not run or does not save.
+    """
+    if ready.cold:
+        return ready
+    key = _snapshot_key(ready)
+    started = time.monotonic()
+    try:
+        entry = cache.make("snapshots", key, lambda scratch: _boot_and_save(ready, scratch, folder, progress))
+    except _UnbornError as exc:
+        return replace(ready, unborn=exc.raw)
+    return replace(ready, snapshot=snapshot.load(entry), boot_seconds=time.monotonic() - started)
+
+
+def _snapshot_key(ready: Ready) -> str:
+    """Everything the saved guest is made of. Artefacts count by their path: that is their content's key."""
+    options = repr(sorted(asdict(ready.options).items()))
+    return digest("snapshot 1", accel.host_key(), ready.kernel.key, str(ready.disk), options)
+
+
+class _UnbornError(Exception):
+    """The guest that was to be saved never was ready."""
+
+    def __init__(self, raw: RawResult) -> None:
+        super().__init__(raw.detail)
+        self.raw = raw
+
+
+def _boot_and_save(ready: Ready, scratch: Path, folder: Path, progress: Progress) -> None:
+    progress(Step("boot", note=f"{ready.state.name}: once, to fork from"))
+    own = (Disk(disks.copy_sparse(ready.disk, scratch / "disk.img")),) if ready.disk else ()
+    memory = snapshot.new_memory(scratch, ready.options)
+    options = replace(ready.options, disks=own, save=memory)
+    console = folder / CONSOLE
+    with Machine(options, console) as machine:
+        try:
+            machine.wait_ready()
+        except BootError as exc:
+            raise _UnbornError(
+                RawResult(Ended.NO_BOOT, exc.message, console=console, console_to=machine.log.size, argv=machine.argv)
+            ) from exc
+        snapshot.save(machine, scratch)

@@ -1,0 +1,195 @@
+"""A job, from its plan to its run folder.
+
+    result = run(place, job, wishes, watcher, argv)
+
+What happens is told to a ``Watcher`` as it happens; the command line has one that draws it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from harness import process
+from harness.catalogue.model import Expectation
+from harness.kernel.build import Kernel, build
+from harness.machine import command
+from harness.machine.command import Disk
+from harness.plan import Job, State
+from harness.progress import Step
+from harness.results import facts, model
+from harness.results.run import RunFolder, now, stamp
+from harness.runner.case import run_case
+from harness.runner.durations import Durations
+from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
+from harness.verdict.judge import judge
+
+
+class Watcher(Protocol):
+    """Who is told of a run."""
+
+    def step(self, step: Step) -> None:
+        """A sign of life of long work."""
+
+    def built(self, state: State, kernel: Kernel) -> None:
+        """A state's kernel is there."""
+
+    def booted(self, ready: Ready) -> None:
+        """A state's guest has booted, or is known not to, or will be booted for every case."""
+
+    def judged(self, result: model.CaseResult, done: int, total: int) -> None:
+        """A case has its outcome."""
+
+
+@dataclass
+class Finished:
+    """A job's run: its folder and what result.json says."""
+
+    folder: RunFolder
+    result: model.RunResult
+
+
+@dataclass
+class _Walk:
+    """One job's walk; what its steps share."""
+
+    place: Place
+    job: Job
+    wishes: Wishes
+    watcher: Watcher
+    folder: RunFolder
+    scratch: Path
+    done: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    durations: Durations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.durations = Durations(self.place.cache, self.job.scenario.name)
+
+    @property
+    def total(self) -> int:
+        return len(self.job.cases) * len(self.job.states)
+
+
+def build_kernels(place: Place, job: Job, wishes: Wishes, watcher: Watcher) -> list[Kernel]:
+    """The kernels of a job's states, in their order.
+
+    Raises UserError, SeriesError, BuildError or InfraError.
+    """
+    kernels = []
+    for state in job.states:
+        kernel = build(kernel_request(place, job, state, wishes), place.cache, watcher.step)
+        watcher.built(state, kernel)
+        kernels.append(kernel)
+    return kernels
+
+
+def run(place: Place, job: Job, wishes: Wishes, watcher: Watcher, argv: tuple[str, ...]) -> Finished:
+    """Run a job: every case in every state, each in a guest of its own, judged and kept.
+
+    Raises UserError, SeriesError, BuildError or InfraError; a run folder that was begun says so then.
+    """
+    kernels = build_kernels(place, job, wishes, watcher)
+    with RunFolder.create(place.workspace.runs, job.scenario.name) as folder, _scratch(folder) as scratch:
+        walk = _Walk(place, job, wishes, watcher, folder, scratch)
+        states = zip(job.states, kernels, strict=True)
+        packed = [pack(place, job, state, kernel, wishes, scratch) for state, kernel in states]
+        folder.write_manifest(_manifest(walk, packed, argv), diff=facts.git_diff(place.workspace.root))
+        for kernel, state in zip(kernels, job.states, strict=True):
+            folder.keep_config(state.name, kernel.config)
+        ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
+        for each in ready:
+            watcher.booted(each)
+        _run_cases(walk, ready)
+        walk.durations.keep()
+        return Finished(folder, folder.finish())
+
+
+@contextlib.contextmanager
+def _scratch(folder: RunFolder) -> Iterator[Path]:
+    """Where guests have their disks and consoles while they run; gone with the run."""
+    path = folder.path / ".scratch"
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
+    """All cases of all states, so many guests at a time, the longest first."""
+    jobs = [(each, case) for case in walk.durations.longest_first(walk.job.cases) for each in ready]
+    with ThreadPoolExecutor(walk.wishes.jobs, thread_name_prefix="guest") as pool:
+        pending = {pool.submit(_run_one, walk, each, case) for each, case in jobs}
+        try:
+            _collect(walk, pending)
+        except BaseException:
+            walk.stopping.set()
+            for future in pending:
+                future.cancel()
+            process.kill_all()
+            raise
+
+
+def _collect(walk: _Walk, pending: set[Future[model.CaseResult]]) -> None:
+    while pending:
+        finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+        for future in finished:
+            pending.discard(future)
+            walk.done += 1
+            walk.watcher.judged(future.result(), walk.done, walk.total)
+
+
+def _run_one(walk: _Walk, ready: Ready, case: str) -> model.CaseResult:
+    own = walk.scratch / f"{ready.state.name}-{case}"
+    own.mkdir()
+    done = run_case(ready, walk.job.suite, case, own)
+    if walk.stopping.is_set():
+        raise CancelledError  # its guest was killed with the run: that says nothing about the case
+    walk.durations.note(case, done.record.duration)
+    result = walk.folder.add(done.record, judge(done.record), _expected(walk.job, ready.state, case), done.disk)
+    shutil.rmtree(own, ignore_errors=True)
+    return result
+
+
+def _expected(job: Job, state: State, case: str) -> Expectation | None:
+    """What must happen; None at a patch of the middle, where nothing is promised."""
+    return job.suite.expectation(case, state.expected_as) if state.promised else None
+
+
+def _manifest(walk: _Walk, packed: list[Ready], argv: tuple[str, ...]) -> model.Manifest:
+    job, wishes = walk.job, walk.wishes
+    sandboxed = process.sandbox_works()
+    return model.Manifest(
+        scenario=job.scenario.name,
+        argv=argv,
+        states=tuple(state.name for state in job.states),
+        cases=job.cases,
+        created=stamp(now()),
+        options={
+            "guests": "cold" if wishes.cold else "forked",
+            "jobs": str(wishes.jobs),
+            "config": " ".join(wishes.config),
+        },
+        tools=facts.tools(),
+        workspace=facts.git_state(walk.place.workspace.root),
+        kernels=tuple(
+            model.Kernel(
+                state=each.state.name, key=each.kernel.key, label=each.kernel.label, release=each.kernel.release
+            )
+            for each in packed
+        ),
+        accel=model.Accel(name=packed[0].accel.accelerator.value, reason=packed[0].accel.reason),
+        sandbox=model.Sandbox(used=sandboxed, reason="" if sandboxed else "bubblewrap cannot make its namespaces here"),
+        qemu={each.state.name: tuple(command.by_hand(_with_disk(each))) for each in packed},
+    )
+
+
+def _with_disk(ready: Ready) -> command.Options:
+    return replace(ready.options, disks=(Disk(ready.disk),) if ready.disk else ())
