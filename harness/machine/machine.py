@@ -61,9 +61,9 @@ class RawResult:
 
     ``console_from`` to ``console_to`` are the bytes of the console file that are the case's own: from its beginning
     (the file's size when it never began) to the end, or to where the host made a hung guest panic.
-    ``unmount`` is the errno's name when the filesystem could not be unmounted or was still in use after. ``left`` is
-    what the case left behind, in the agent's words: "stuck", "tasks 2", "mount /tmp/m". ``seconds`` is the wall-clock
-    time of the case, on the host.
+    ``unmount`` is "ok" when the guest let go of the disk, an errno's name when it could not, "" when it never came to it
+    or there was nothing to unmount. ``left`` is what the case left behind, in the agent's words: "stuck", "tasks 2",
+    "mount /tmp/m". ``seconds`` is the wall-clock time of the case, on the host.
     """
 
     ended: Ended
@@ -433,6 +433,8 @@ class _Report:
                 self.signal = int(number)
             case Event("timeout"):
                 self.timeout = True
+            case Event("unmount", ("ok",)):
+                self.unmount = "ok"
             case Event("unmount", ("error", errno)) | Event("mount", ("error", errno, _)):
                 self.unmount = errno
             case Event("left", what):

@@ -164,6 +164,31 @@ static void mount_system(void)
 	}
 }
 
+static void set_sysctls(void)
+{
+	static const struct {
+		const char *path, *value;
+	} sysctls[] = {
+		/* A task stuck in the kernel is reported before its case's time is over. */
+		{ "hung_task_timeout_secs", "10" },
+		{ "hung_task_check_interval_secs", "3" },
+		/*
+		 * To a silent guest the host sends an NMI: the panic shows where it is stuck. microvm has no
+		 * port 0x61 to name the NMI's reason, so that it reads as all reasons at once.
+		 */
+		{ "unknown_nmi_panic", "1" },
+		{ "panic_on_unrecovered_nmi", "1" },
+		{ "panic_on_io_nmi", "1" },
+	};
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sysctls); i++) {
+		snprintf(path, sizeof(path), "/proc/sys/kernel/%s", sysctls[i].path);
+		write_file(path, sysctls[i].value);
+	}
+}
+
 static void read_command_line(void)
 {
 	static const struct {
@@ -787,6 +812,7 @@ int main(void)
 	struct utsname name;
 
 	mount_system();
+	set_sysctls();
 	read_command_line();
 	watch_children();
 	umask(022);

@@ -53,7 +53,7 @@ def qemu_of(disk):
 
 def test_a_case_that_passes(run, ext4, declared):
     result = run("passes")
-    assert (result.ended, result.exit_code, result.unmount, result.left) == (Ended.DONE, 0, "", ())
+    assert (result.ended, result.exit_code, result.unmount, result.left) == (Ended.DONE, 0, "ok", ())
     assert "ok 1 global.passes" in result.ktap
     assert own_console(result).splitlines()[0].endswith("lab: case begins: vm/guest_test passes")
     assert disks.check(declared, ext4.disks[0].path).clean
@@ -66,7 +66,7 @@ def test_a_case_that_fails_says_where(run):
 
 
 def test_what_a_case_writes_is_on_the_disk_when_it_is_done(run, ext4):
-    assert run("keeps_a_file").unmount == ""
+    assert run("keeps_a_file").unmount == "ok"
     image = ext4.disks[0].path.read_bytes()
     assert b"kept" in image
 
@@ -88,7 +88,7 @@ def test_a_loop_in_user_space_is_a_timeout_with_all_tasks_on_the_console(run):
     result = run("loops", seconds=1)
     assert result.ended is Ended.TIMEOUT
     assert result.exit_code is None
-    assert result.unmount == ""
+    assert result.unmount == "ok"
     assert "guest_test" in own_console(result).split("sysrq: Show State", 1)[1]
 
 
@@ -107,14 +107,14 @@ def test_a_flood_of_output_is_kept_to_a_size(run):
 
 def test_a_task_left_behind_is_ended_and_told(run, ext4, declared):
     result = run("leaves_a_task")
-    assert (result.ended, result.exit_code, result.unmount) == (Ended.DONE, 0, "")
+    assert (result.ended, result.exit_code, result.unmount) == (Ended.DONE, 0, "ok")
     assert result.left == ("tasks 1",)
     assert disks.check(declared, ext4.disks[0].path).clean
 
 
 def test_mounts_left_behind_are_undone_and_told(run):
     result = run("leaves_mounts")
-    assert result.unmount == ""
+    assert result.unmount == "ok"
     assert result.left == ("mount /mnt/below/deeper", "mount /mnt/below")
 
 
@@ -228,7 +228,7 @@ def test_a_guest_without_a_disk(plain, tmp_path):
 def test_tmpfs_needs_no_disk(plain, tmp_path):
     options = dataclasses.replace(plain, filesystem="tmpfs", mount="size=4m,noatime")
     result = boot_and_run(options, tmp_path / "console.log", PROGRAM, "passes")
-    assert (result.ended, result.exit_code, result.unmount) == (Ended.DONE, 0, "")
+    assert (result.ended, result.exit_code, result.unmount) == (Ended.DONE, 0, "ok")
 
 
 def test_two_processors(ext4, tmp_path):

@@ -45,7 +45,7 @@ def fork(saved, tmp_path):
 def test_a_fork_runs_a_case_to_a_clean_disk(fork, declared, tmp_path):
     with fork() as machine:
         result = machine.run_case(PROGRAM, "keeps_a_file")
-    assert (result.ended, result.exit_code, result.unmount, result.left) == (Ended.DONE, 0, "", ())
+    assert (result.ended, result.exit_code, result.unmount, result.left) == (Ended.DONE, 0, "ok", ())
     assert disks.check(declared, tmp_path / "fork.img").clean
 
 
