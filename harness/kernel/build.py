@@ -197,6 +197,7 @@ class _Build:
 
     def _configure(self, work: tree.WorkTree) -> None:
         self.progress(Step("config", note=self.label))
+        work.forget_config()
         self._make(work, ["tinyconfig"])
         work.append_config(self.asked.text)
         self._make(work, ["olddefconfig"])
@@ -253,7 +254,10 @@ class _Build:
             cp -rL build/usr/include "$0/headers"
             find "$0/headers" -type f ! -name '*.h' -delete
         """
-        work.run(["sh", "-c", script, os.fspath(entry)], writable=[entry])
+        try:
+            work.run(["sh", "-c", script, os.fspath(entry)], writable=[entry])
+        except CommandError as exc:
+            raise self._failure(exc.output.splitlines(), exc) from exc
         release = (entry / "release").read_text().strip()
         (entry / "release").unlink()
         return release

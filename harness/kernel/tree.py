@@ -72,13 +72,16 @@ class WorkTree:
         self._switching.unlink()
         self.build.mkdir(exist_ok=True)
 
+    def forget_config(self) -> None:
+        """Remove the build's ``.config``, whatever stands there."""
+        (self.build / ".config").unlink(missing_ok=True)
+
     def append_config(self, text: str) -> None:
         """Append to the build's ``.config``; what stands there comes through the sandbox, never through a link."""
-        config = self.build / ".config"
         before = self.read(".config")
-        with contextlib.suppress(FileNotFoundError):
-            config.unlink()
-        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w") as stream:
+        self.forget_config()
+        path = self.build / ".config"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w") as stream:
             stream.write(before + text)
 
     def read(self, name: str) -> str:
