@@ -18,7 +18,7 @@
 /* unlink-at-restart-<time of the checkpoint>-<counter> */
 #define RELINK_PATTERN "^unlink-at-restart-[0-9a-f]{8,16}-[0-9]+$"
 
-/* The path of the n-th name under CHECKPOINT_DIR. */
+/* The paths of the names under CHECKPOINT_DIR, sorted. */
 struct relinked {
 	int count;
 	char path[32][320];

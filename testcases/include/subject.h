@@ -59,7 +59,10 @@
 #include "cleanup.h"
 #include "errno_assert.h"
 
-/* How a subject is checkpointed. A new way is one row of event_table and one of stage_wait_for(). */
+/*
+ * How a subject is checkpointed. Another way is another row of event_table,
+ * and what the test has to do meanwhile in stage_wait_for().
+ */
 enum event {
 	EVENT_SELF,	/* it calls checkpoint(2) on itself */
 };
