@@ -156,7 +156,7 @@ class _Kconfig:
     """The Kconfig files of a tree, read only when somebody asks why."""
 
     ENTRY = re.compile(r"^(?:menu)?config ([A-Za-z0-9_]+)$\n((?:[ \t].*\n|\n)*)", re.MULTILINE)
-    DEPENDS = re.compile(r"^\s+depends on (.+(?:\\\n.+)*)", re.MULTILINE)
+    DEPENDS = re.compile(r"^\s+depends on ((?:.*\\\n)*.*)", re.MULTILINE)
     SYMBOL = re.compile(r"(!?)\s*\b([A-Z0-9_]{2,}[A-Za-z0-9_]*)\b(?!\s*=\s*n)")
 
     def __init__(self, tree: Path) -> None:
@@ -180,7 +180,7 @@ class _Kconfig:
         depends = [text for body in bodies for text in self.DEPENDS.findall(body)]
         unmet = self._unmet(depends, got)
         if unmet:
-            return f"it depends on {' && '.join(depends)}, and {', '.join(unmet)}"
+            return f"it depends on {' && '.join(map(_one_line, depends))}, and {', '.join(unmet)}"
         if not any(re.search(r'^\s+(?:bool|tristate|string|int|hex)\s+"|^\s+prompt ', body, re.M) for body in bodies):
             return "it cannot be asked for, only another option selects it"
         return "a menu or an `if` around it is off"
@@ -193,3 +193,7 @@ class _Kconfig:
                 if on == bool(negated) and symbol in self._entries:
                     found[f"CONFIG_{symbol} is {'on' if on else 'off'}"] = None
         return list(found)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("\\\n", " ").split())

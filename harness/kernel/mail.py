@@ -61,10 +61,13 @@ def _text_parts(mail: Message) -> list[bytes]:
 
 
 def _header(mail: Message, name: str) -> str:
+    """A header's text: encoded words decoded, and raw UTF-8, which many trees' patches have, taken as it is."""
+    raw = next((str(value) for key, value in mail.raw_items() if key.lower() == name.lower()), "")
+    text = raw.encode(errors="surrogateescape").decode(errors="replace")
     try:
-        return str(email.header.make_header(email.header.decode_header(mail.get(name, "")))).strip()
+        return str(email.header.make_header(email.header.decode_header(text))).strip()
     except (UnicodeError, LookupError, ValueError):
-        return str(mail.get(name, "")).strip()
+        return text.strip()
 
 
 def _date(text: str) -> str:

@@ -123,18 +123,19 @@ def _from_tarball(name: str, base: Base, root: Path, declared: Path, cache: Cach
 
 def _from_git(name: str, base: Base, root: Path, cache: Cache, progress: Progress) -> Source:
     path = origin.local_path(base.git, root)
-    tree = _ask_git(path, base.ref)
+    tree = _ask_git(path, "--verify", "--end-of-options", f"{base.ref}^{{tree}}", taking=base.ref)
+    objects = path / _ask_git(path, "--git-path", "objects", taking="the objects")
     key = digest(IMPORTER, "git", tree)
 
     def build(entry: Path) -> None:
         progress(Step("unpack", note=f"{base.ref} of {path}"))
         repo = git.init(entry / "git")
         target = entry / "git" / "objects" / "pack" / "pack"
-        # The tree alone, without history; window 0 keeps what is packed as it is and compares nothing.
-        process.run(
-            ["git", *_READ_ONLY, "-C", str(path), "pack-objects", "--revs", "--quiet", "--window=0", str(target)],
-            input=f"{tree}\n".encode(), env=git.QUIET,
-        )  # fmt: skip
+        # The tree alone, without history; window 0 keeps what is packed as it is and compares nothing. The user's
+        # objects are borrowed for reading: pack-objects in their own tree would write there.
+        lender = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects)}
+        argv = ["pack-objects", "--revs", "--quiet", "--window=0", str(target)]
+        repo.run(*argv, input=f"{tree}\n".encode(), env=lender)
         _record(entry, repo, tree, f"{base.ref} of {path}")
 
     return _load(name, key, cache.make("sources", key, build))
@@ -143,17 +144,20 @@ def _from_git(name: str, base: Base, root: Path, cache: Cache, progress: Progres
 _READ_ONLY = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
-def _ask_git(path: Path, ref: str) -> str:
+def _ask_git(path: Path, *question: str, taking: str) -> str:
     if not path.is_dir():
         raise UserError(f"the git tree {path} is not there")
-    asked = process.run(
-        ["git", *_READ_ONLY, "-C", str(path), "rev-parse", "--verify", "--end-of-options", f"{ref}^{{tree}}"],
-        env=git.QUIET, check=False,
-    )  # fmt: skip
+    asked = process.run(["git", *_READ_ONLY, "-C", str(path), "rev-parse", *question], env=git.QUIET, check=False)
     if not asked.ok:
         why = asked.stderr.strip().removeprefix("fatal: ")
-        raise UserError(f"cannot take {ref!r} of {path}: {why}")
-    return asked.stdout.strip()
+        raise UserError(f"cannot take {taking!r} of {path}: {why}")
+    return asked.stdout.rstrip("\n")
+
+
+def _quoted(path: Path) -> str:
+    """A folder for git's list of them, which colons separate."""
+    escaped = str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _record(entry: Path, repo: git.Repo, tree: str, where: str, sha256: str = "", package_version: str = "") -> None:
