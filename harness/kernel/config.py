@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,10 +180,10 @@ class _Kconfig:
         depends = [text for body in bodies for text in self.DEPENDS.findall(body)]
         unmet = self._unmet(depends, got)
         if unmet:
-            return f"it depends on {' && '.join(map(_one_line, depends))}, and {', '.join(unmet)}"
+            return f"it depends on {_conjunction(depends)}, and {', '.join(unmet)}"
         if not any(re.search(r'^\s+(?:bool|tristate|string|int|hex)\s+"|^\s+prompt ', body, re.M) for body in bodies):
             return "it cannot be asked for, only another option selects it"
-        return "a menu or an `if` around it is off"
+        return "a menu or an `if` around it is off, or another option of its choice is on"
 
     def _unmet(self, depends: Iterable[str], got: Values) -> list[str]:
         found: dict[str, None] = {}
@@ -195,5 +195,6 @@ class _Kconfig:
         return list(found)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.replace("\\\n", " ").split())
+def _conjunction(expressions: Sequence[str]) -> str:
+    plain = [" ".join(text.replace("\\\n", " ").split()) for text in expressions]
+    return plain[0] if len(plain) == 1 else " && ".join(f"({each})" for each in plain)

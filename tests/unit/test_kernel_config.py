@@ -95,7 +95,7 @@ def test_why_an_option_cannot_be_had(tmp_path):
     assert lines[0] == "this kernel cannot have 5 options that were asked for:"
     assert lines[1].endswith("CONFIG_SMALL is on")
     assert lines[2].endswith("only another option selects it")
-    assert lines[3].endswith("a menu or an `if` around it is off")
+    assert "a menu or an `if` around it is off" in lines[3]
     assert lines[4].endswith("this tree has no such option, did you mean CONFIG_XFS_FS?")
     assert lines[5].endswith("asked for # CONFIG_BLOCK is not set, it is y: another option selects it")
 
