@@ -61,7 +61,7 @@ class RawResult:
 
     ``console_from`` to ``console_to`` are the bytes of the console file that are the case's own: from its beginning
     (the file's size when it never began) to the end, or to where the host made a hung guest panic.
-    ``unmount`` is "ok" when the guest let go of the disk, an errno's name when it could not, "" when it never came to it
+    ``unmount`` is "ok" when the guest let go of the disk, else the errno's name, or "" when it never came to it
     or there was nothing to unmount. ``left`` is what the case left behind, in the agent's words: "stuck", "tasks 2",
     "mount /tmp/m". ``seconds`` is the wall-clock time of the case, on the host.
     """

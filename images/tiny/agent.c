@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +33,7 @@
 #include <linux/random.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
 
 #define PROTOCOL	1
 #define CASES		"/cases/"
@@ -80,8 +82,7 @@ static bool write_file(const char *path, const char *text)
 	return done;
 }
 
-__attribute__((format(printf, 1, 2)))
-static void log_kernel(const char *format, ...)
+static __printf(1, 2) void log_kernel(const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -123,8 +124,7 @@ static void send_all(const char *data, size_t length)
 	}
 }
 
-__attribute__((format(printf, 1, 2)))
-static void say(const char *format, ...)
+static __printf(1, 2) void say(const char *format, ...)
 {
 	char line[1024];
 	va_list args;
@@ -173,8 +173,8 @@ static void set_sysctls(void)
 		{ "hung_task_timeout_secs", "10" },
 		{ "hung_task_check_interval_secs", "3" },
 		/*
-		 * To a silent guest the host sends an NMI: the panic shows where it is stuck. microvm has no
-		 * port 0x61 to name the NMI's reason, so that it reads as all reasons at once.
+		 * To a silent guest the host sends an NMI: the panic shows where it is stuck.
+		 * microvm has no port 0x61 to name the NMI's reason, and reads as all of them.
 		 */
 		{ "unknown_nmi_panic", "1" },
 		{ "panic_on_unrecovered_nmi", "1" },
@@ -249,7 +249,7 @@ static void open_port(void)
 {
 	long long end = now_ms() + 10000;
 
-	/* The device tells of its ports in a message of its own, some time after the driver is up. */
+	/* The device tells of its ports in a message of its own, after the driver is up. */
 	while ((port = find_port()) < 0) {
 		if (now_ms() > end) {
 			errno = ENODEV;
@@ -302,7 +302,7 @@ static int mount_target(void)
 	return mount(*asked.device ? asked.device : "none", TARGET, asked.fs, flags, data);
 }
 
-/* A filesystem that is gone gives its device free: umount(2) alone may leave it busy below. */
+/* A filesystem that is gone gives its device free: umount(2) alone does not tell. */
 static int wait_released(long long end)
 {
 	int fd;
@@ -318,7 +318,7 @@ static int wait_released(long long end)
 	return 0;
 }
 
-/* Kernel threads close files of dead tasks a little later (io_uring), so busy is not final at once. */
+/* Kernel threads close files of dead tasks a little later (io_uring): busy is not final at once. */
 static int unmount_target(void)
 {
 	long long end = now_ms() + GRACE_MS;
@@ -333,58 +333,64 @@ static int unmount_target(void)
 	return wait_released(end);
 }
 
-/* Calls back for each mount point of the agent's namespace; returns how many there were. */
-static size_t each_mount(bool (*visit)(int id, const char *where))
+/* Calls back for each mount point of the agent's namespace, oldest first. */
+static void each_mount(void (*visit)(int id, const char *where, void *result), void *result)
 {
 	FILE *list = fopen("/proc/self/mountinfo", "re");
-	char line[4096], where[2048];
-	size_t count = 0;
+	char line[4096], where[PATH_MAX];
 	int id;
 
-	while (list && fgets(line, sizeof(line), list)) {
-		if (sscanf(line, "%d %*d %*s %*s %2047s", &id, where) != 2)
-			continue;
-		count++;
-		if (visit(id, where))
-			break;
-	}
+	while (list && fgets(line, sizeof(line), list))
+		if (sscanf(line, "%d %*d %*s %*s %4095s", &id, where) == 2)
+			visit(id, where, result);
 	if (list)
 		fclose(list);
-	return count;
 }
 
-static bool remember_mount(int id, const char *where)
+static void remember_mount(int id, const char *where, void *unused)
 {
 	if (own_mounts_count < MOUNTS_MAX)
 		own_mounts[own_mounts_count++] = id;
-	return false;
 }
 
-static char last_foreign[2048];
-
-static bool note_foreign(int id, const char *where)
+/* Leaves in ``last`` the youngest mount that is neither the agent's nor the target's. */
+static void note_foreign(int id, const char *where, void *last)
 {
 	size_t i;
 
 	for (i = 0; i < own_mounts_count; i++)
 		if (own_mounts[i] == id)
-			return false;
+			return;
 	if (strcmp(where, TARGET))
-		snprintf(last_foreign, sizeof(last_foreign), "%s", where);
-	return false;
+		snprintf(last, PATH_MAX, "%s", where);
+}
+
+static void note_target(int id, const char *where, void *found)
+{
+	if (!strcmp(where, TARGET))
+		*(bool *)found = true;
+}
+
+static bool target_is_mounted(void)
+{
+	bool found = false;
+
+	each_mount(note_target, &found);
+	return found;
 }
 
 /* Mounts that a case left would keep the filesystem busy: the last made goes first. */
 static void unmount_foreign(void)
 {
+	char last[PATH_MAX];
 	int tries;
 
 	for (tries = 0; tries < MOUNTS_MAX; tries++) {
-		last_foreign[0] = '\0';
-		each_mount(note_foreign);
-		if (!last_foreign[0] || umount2(last_foreign, UMOUNT_NOFOLLOW))
+		last[0] = '\0';
+		each_mount(note_foreign, last);
+		if (!last[0] || umount2(last, UMOUNT_NOFOLLOW))
 			return;
-		say("left mount %s", last_foreign);
+		say("left mount %s", last);
 	}
 }
 
@@ -408,20 +414,6 @@ struct job {
 	double seconds;
 };
 
-static bool is_target_mount(int id, const char *where)
-{
-	if (!strcmp(where, TARGET))
-		last_foreign[0] = '\1';
-	return false;
-}
-
-static bool target_is_mounted(void)
-{
-	last_foreign[0] = '\0';
-	each_mount(is_target_mount);
-	return last_foreign[0] != '\0';
-}
-
 /* Guests resumed from one saved state would draw the same random numbers. */
 static void reseed(void)
 {
@@ -432,7 +424,8 @@ static void reseed(void)
 	int source = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
 	int sink = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
 
-	if (source >= 0 && sink >= 0 && read(source, pool.data, sizeof(pool.data)) == sizeof(pool.data)) {
+	if (source >= 0 && sink >= 0 &&
+	    read(source, pool.data, sizeof(pool.data)) == sizeof(pool.data)) {
 		ioctl(sink, RNDADDENTROPY, &pool);
 		ioctl(sink, RNDRESEEDCRNG);
 	}
@@ -484,7 +477,7 @@ static pid_t start_program(const struct job *job, int *output)
 	return pid;
 }
 
-/* Each line of a case's output goes out behind a mark, so no output looks like the agent's own word. */
+/* Each line of a case's output goes out behind a mark: none looks like the agent's own word. */
 struct relay {
 	char text[OUTPUT_MAX];
 	size_t length;
@@ -520,13 +513,14 @@ static void relay_lines(struct relay *relay)
 	}
 }
 
-/* Passes on what there is, at most some lines at a time: heart beats must not wait for a flood to end. */
+/* Passes on some of what there is: heart beats must not wait for a flood to end. */
 static bool relay_some(struct relay *relay, int output)
 {
 	int rounds;
 
 	for (rounds = 0; rounds < 16; rounds++) {
-		ssize_t got = read(output, relay->text + relay->length, sizeof(relay->text) - relay->length);
+		size_t room = sizeof(relay->text) - relay->length;
+		ssize_t got = read(output, relay->text + relay->length, room);
 
 		if (got <= 0)
 			return got < 0 && errno == EAGAIN;
@@ -544,7 +538,9 @@ static void relay_rest(struct relay *relay, int output)
 	for (rounds = 0; rounds < 64; rounds++) {
 		struct pollfd ready = { .fd = output, .events = POLLIN };
 
-		if (poll(&ready, 1, 0) <= 0 || !(ready.revents & POLLIN) || !relay_some(relay, output))
+		if (poll(&ready, 1, 0) <= 0 || !(ready.revents & POLLIN))
+			break;
+		if (!relay_some(relay, output))
 			break;
 	}
 	if (relay->length || relay->within_line)
@@ -598,7 +594,7 @@ static void show_tasks(void)
 	write_file("/proc/sysrq-trigger", "t");
 }
 
-/* Ends all that still runs. Whoever does not die of SIGKILL within the grace is stuck in the kernel. */
+/* Ends all that still runs. Who does not die of SIGKILL within the grace is stuck in the kernel. */
 static void kill_leftovers(void)
 {
 	long long end = now_ms() + GRACE_MS;
@@ -666,7 +662,7 @@ static void run_case(const char *program, const char *test, double seconds)
 	struct job job = { .program = program, .seconds = seconds };
 
 	if (test) {
-		/* "fixture.variant.test" names exactly one; a bare name is the test of whatever fixture. */
+		/* "fixture.variant.test" names exactly one; a bare name is that test of any fixture. */
 		job.argument[0] = strchr(test, '.') ? "-r" : "-t";
 		job.argument[1] = test;
 	}
@@ -695,8 +691,7 @@ static void list_tests(const char *program)
 
 static void open_shell(void)
 {
-	char *argv[] = { "sh", "-i", NULL };
-	char *envp[] = { "PATH=/bin", "HOME=/", "TERM=vt100", "PS1=lab:\\w# ", NULL };
+	const char *envp[] = { "PATH=/bin", "HOME=/", "TERM=vt100", "PS1=lab:\\w# ", NULL };
 	sigset_t none;
 	int tty;
 
@@ -712,7 +707,7 @@ static void open_shell(void)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir(TARGET) == 0)
-		execve("/bin/sh", argv, envp);
+		execle("/bin/sh", "sh", "-i", NULL, envp);
 	_exit(127);
 }
 
@@ -757,7 +752,7 @@ static void serve(void)
 		char *end;
 		ssize_t got;
 
-		/* A host that went away (a saved guest has none) hangs up: wait without spinning. */
+		/* A host that went away hangs up (a saved guest has none): do not spin. */
 		if (ppoll(&ready, 1, NULL, &mask) > 0 && !(ready.revents & POLLIN))
 			usleep(10000);
 		reap(-1, &status);
@@ -800,7 +795,9 @@ static void watch_children(void)
 static void run_asked(void)
 {
 	char *rest = asked.run;
-	char *seconds = strsep(&rest, ","), *program = strsep(&rest, ","), *test = strsep(&rest, ",");
+	char *seconds = strsep(&rest, ",");
+	char *program = strsep(&rest, ",");
+	char *test = strsep(&rest, ",");
 
 	if (program)
 		run_case(program, test, strtod(seconds, NULL));
@@ -820,7 +817,7 @@ int main(void)
 	open_port();
 	uname(&name);
 	say("hello %d %s", PROTOCOL, name.release);
-	each_mount(remember_mount);
+	each_mount(remember_mount, NULL);
 	if (!prepare_target())
 		power_off();
 	say("ready %lld", now_ms());

@@ -1,21 +1,26 @@
 """A kernel, an initramfs and a disk for tests that boot guests.
 
-LAB_TEST_KERNEL (a vmlinux) and LAB_TEST_HEADERS (the folder of its linux/ and asm/), LAB_TEST_SELFTESTS (the folder of
-kselftest_harness.h) name a kernel that is there already; otherwise the first base's is built, or found in the cache.
+LAB_TEST_KERNEL (a vmlinux), LAB_TEST_HEADERS (the folder of its linux/ and asm/) and LAB_TEST_SELFTESTS (the folder of
+kselftest_harness.h) name a kernel that is there already; else the first base's is built, or found in the cache.
 """
 
 import dataclasses
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from harness.cache import Cache
+from harness.catalogue.load import load
 from harness.catalogue.model import Filesystem
 from harness.guest import disks, initramfs, programs
+from harness.kernel import selftests, source
+from harness.kernel.build import build as build_kernel
+from harness.kernel.request import compose
 from harness.machine import accel
 from harness.machine.command import Disk, Options
-from harness.paths import cache_root
+from harness.paths import cache_root, find_workspace
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -37,41 +42,42 @@ def cache():
     return Cache(cache_root())
 
 
-@pytest.fixture(scope="session")
-def kernel():
-    asked = os.environ.get("LAB_TEST_KERNEL")
-    if not asked:
-        pytest.fail("tests/vm need a kernel: set LAB_TEST_KERNEL, LAB_TEST_HEADERS and LAB_TEST_SELFTESTS")
-    return Path(asked)
+class Place(NamedTuple):
+    """What a guest needs of a kernel: files and folders."""
+
+    vmlinux: Path
+    headers: Path
+    selftests: Path
 
 
 @pytest.fixture(scope="session")
-def headers():
-    return Path(os.environ["LAB_TEST_HEADERS"])
+def place(cache):
+    if "LAB_TEST_KERNEL" in os.environ:
+        return Place(*(Path(os.environ[f"LAB_TEST_{name}"]) for name in ("KERNEL", "HEADERS", "SELFTESTS")))
+    catalogue = load(find_workspace(ROOT))
+    name = sorted(catalogue.bases)[0]
+    kernel = build_kernel(compose(catalogue, name), cache)
+    pinned = selftests.folder(source.fetch(name, catalogue.bases[name], cache, root=catalogue.root), cache)
+    return Place(kernel.vmlinux, kernel.headers, pinned)
 
 
 @pytest.fixture(scope="session")
-def selftests():
-    return Path(os.environ["LAB_TEST_SELFTESTS"])
-
-
-@pytest.fixture(scope="session")
-def build(cache, headers, selftests):
+def build(cache, place):
     """An initramfs with the test program in it, around any agent."""
     binaries = programs.build_programs(
-        {"cases/vm/guest_test": HERE / "guest_test.c"}, cache, headers=headers, selftests=selftests
+        {"cases/vm/guest_test": HERE / "guest_test.c"}, cache, headers=place.headers, selftests=place.selftests
     )
 
     def build(agent=ROOT / "images" / "tiny" / "agent.c"):
-        return initramfs.build(agent, binaries, cache, headers=headers)
+        return initramfs.build(agent, binaries, cache, headers=place.headers)
 
     return build
 
 
 @pytest.fixture(scope="session")
-def plain(kernel, build):
+def plain(place, build):
     """A guest without a disk."""
-    return Options(kernel, build(), tsc_khz=accel.tsc_khz())
+    return Options(place.vmlinux, build(), tsc_khz=accel.tsc_khz())
 
 
 @pytest.fixture(scope="session")

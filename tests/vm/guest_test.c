@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Guests of every kind, for tests of the machine. Each test does one thing to the guest it runs in. */
+/* Guests of every kind, for tests of the machine: each test does one thing to its own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fs.h>
