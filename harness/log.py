@@ -12,5 +12,5 @@ def set_up(verbosity: int) -> None:
     if os.environ.get("LAB_DEBUG"):
         level = logging.DEBUG
     logging.basicConfig(level=level, format="%(relativeCreated)7.0f ms %(name)s: %(message)s")
-    for noisy in ("paramiko", "qemu.qmp", "asyncio"):
+    for noisy in ("paramiko", "asyncio"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

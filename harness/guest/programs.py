@@ -60,7 +60,7 @@ def _key(source: Path, folders: Sequence[Path], flags: Sequence[str]) -> str:
     beside = [f"{path.name} {digest_file(path)}" for path in _siblings(source)]
     places = [_headers_key(folder.resolve()) for folder in folders]
     return digest(
-        "program 1", compiler_version(COMPILER), *flags, source.name, digest_file(source), *beside, "/", *places
+        "program 2", compiler_version(COMPILER), *flags, source.name, digest_file(source), *beside, "/", *places
     )
 
 
@@ -85,7 +85,9 @@ def compile_program(
 
     def make(scratch: Path) -> None:
         target = scratch / source.stem
-        argv = [COMPILER, *every, "-o", os.fspath(target)]
+        place = source.parent.parent
+        # What a failed assertion says of its place must not depend on where the workspace is.
+        argv = [COMPILER, *every, f"-ffile-prefix-map={place}={place.name}", "-o", os.fspath(target)]
         for folder in own:
             argv += ["-I", os.fspath(folder)]
         for folder in system:
