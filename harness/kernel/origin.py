@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +60,9 @@ def _same_checksum(what: str, found: str, wanted: str) -> None:
 
 
 def _from_url(url: str, sha256: str, scratch: Path, progress: Progress) -> Tarball:
+    import urllib.error  # 50 ms that a warm run need not pay
+    import urllib.request
+
     target = scratch / "source.tar"
     done = 0
     try:

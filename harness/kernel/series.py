@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness.cache import digest
@@ -30,8 +31,13 @@ class Patch:
     path: Path
     number: int
     of: int
-    letter: mail.Letter
+    data: bytes
     diff: bytes
+
+    @cached_property
+    def letter(self) -> mail.Letter:
+        """The mail around the diff."""
+        return mail.read(self.data)
 
     @property
     def title(self) -> str:
@@ -82,17 +88,17 @@ def _listed(order: Path, there: dict[str, Path]) -> list[str]:
 
 def _read(path: Path, number: int, of: int) -> Patch:
     try:
-        letter = mail.read(path.read_bytes())
+        data = path.read_bytes()
     except OSError as exc:
         raise DeclarationError(str(path), f"cannot be read: {exc.strerror}") from exc
-    diff = diff_of(letter.body)
+    diff = diff_of(mail.body(data))
     if not diff:
         raise DeclarationError(str(path), "has no diff in it")
     for line, name in paths(diff):
         why = unsafe(name)
         if why:
             raise SeriesError(f"{path}: refused: {line.decode(errors='replace')!r} {why}")
-    return Patch(path, number, of, letter, diff)
+    return Patch(path, number, of, data, diff)
 
 
 def apply(repo: git.Repo, onto: str, patches: Sequence[Patch]) -> tuple[str, ...]:
@@ -125,7 +131,7 @@ def _names(onto: str, patches: Iterable[Patch]) -> list[str]:
     names: list[str] = []
     key = onto
     for patch in patches:
-        key = digest(key, patch.key, patch.letter.body, patch.letter.author)
+        key = digest(key, patch.key, patch.data)
         names.append(f"refs/lab/{key}")
     return names
 

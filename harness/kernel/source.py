@@ -8,13 +8,12 @@ ref's commit each time; nothing is written to it.
 from __future__ import annotations
 
 import re
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +23,9 @@ from harness.catalogue.model import Base
 from harness.errors import CommandError, UserError
 from harness.kernel import git, origin, pack
 from harness.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    import tarfile
 
 IMPORTER = "1"
 """Raise it when the import changes what it makes."""
@@ -202,6 +204,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 def _import(repo: git.Repo, tarball: Path, progress: Progress) -> str:
     """All files of a tarball, without its top folder, into the repository. Returns the tree's id."""
+    import tarfile
+
     try:
         with (
             _opened(tarball) as stream,

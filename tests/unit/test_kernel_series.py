@@ -127,6 +127,14 @@ def test_the_mails_signature_is_not_part_of_the_diff():
     assert diff_of(b"words only\n") == b""
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_plain_mail_is_cut_where_a_mail_reader_would_cut_it(end):
+    data = letter().replace("\n", end).encode()
+    assert mail.body(data) == mail.read(data).body
+    crlf = letter("--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-a\r\n\r\n+b\r\n").encode()
+    assert mail.body(crlf) == mail.read(crlf).body
+
+
 @given(st.text(), st.text())
 def test_no_text_makes_the_readers_fail(head, tail):
     data = f"{head}\ndiff --git a/{tail}\n--- a/x\n+++ b/x\n@@ -1,3 +1 @@\n{tail}".encode(errors="replace")
