@@ -530,6 +530,41 @@ TEST_F(unlinked, name_linked_back_is_used)
 }
 
 /*
+ * A file that was opened with O_TMPFILE never had a name, and unlike one that
+ * was unlinked may be given one, unless O_EXCL said that it must not.
+ *
+ * 1. open two with O_TMPFILE, one of them with O_EXCL.
+ * 2. Checkpoint: two names. Restart.
+ * 3. Neither has a link; link(2) makes one for the first, not for the second.
+ */
+SUBJECT(temporary)
+{
+	int open_one = MUST(open(".", O_RDWR | O_TMPFILE, 0600));
+	int closed_one = MUST(open(".", O_RDWR | O_TMPFILE | O_EXCL, 0600));
+
+	MUST_WRITE(open_one, "open");
+	MUST_WRITE(closed_one, "closed");
+	come_back();
+	MUST_EQ(0, subject_stat(open_one).st_nlink);
+	MUST_EQ(0, subject_stat(closed_one).st_nlink);
+	MUST_HOLD("open", open_one);
+	MUST_HOLD("closed", closed_one);
+	must_not_link(closed_one);
+	MUST(linkat(open_one, "", AT_FDCWD, "linked", AT_EMPTY_PATH));
+	MUST_EQ(1, subject_stat(open_one).st_nlink);
+}
+
+TEST_F(unlinked, tmpfile_can_still_be_linked)
+{
+	self->stage.remains = "linked lost+found";
+	ASSERT_CHECKPOINT(&self->stage, "temporary");
+	ASSERT_RELINKED(2);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	ASSERT_HOLDS("linked", "open");
+}
+
+/*
  * The kernel does not make lost+found/checkpoint: who lets tasks be
  * checkpointed decides where names may appear. Without it the checkpoint is
  * refused, and nothing is made elsewhere.
@@ -599,8 +634,7 @@ TEST_F(unlinked, failed_checkpoint_leaves_no_names)
  * 1. open a, unlink a. Checkpoint; move the new name aside.
  * 2. The name is missing: ENOENT.
  * 3. The name is another file's: ESTALE; it stays.
- * 4. The name is a symbolic link, to the right file at that: EINVAL, as for
- *    anything that is not a regular file; it stays.
+ * 4. The name is a symbolic link, to the right file at that: ELOOP; it stays.
  * 5. The name is a directory: EINVAL; it stays.
  * 6. Move the name back: the restart succeeds after all.
  */
@@ -633,7 +667,7 @@ TEST_F(unlinked, restart_refuses_foreign_name)
 	ASSERT_OK(unlink(name));
 
 	ASSERT_OK(symlink("../../aside", name));
-	ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+	ASSERT_RESTART_ERRNO(-ELOOP, &self->stage);
 	ASSERT_TRUE(S_ISLNK(stat_of(_metadata, name).st_mode));
 	ASSERT_OK(unlink(name));
 
