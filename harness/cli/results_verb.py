@@ -55,7 +55,8 @@ def show(run: str, form: str) -> None:
     if entry.result is None:
         click.echo(f"{entry.name}: {entry.state.value}", err=True)
         sys.exit(4)
-    answer(entry.result, "/".join(entry.path.parts[-3:]), form)
+    exact = entry.manifest is not None and entry.manifest.options.get("guests") == "exact"
+    answer(entry.result, "/".join(entry.path.parts[-3:]), form, costs=exact)
     sys.exit(0 if entry.result.as_expected else 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 
 import click
 
@@ -18,6 +19,8 @@ FORMATS = ("text", "json", "junit", "ktap")
 @click.argument("patterns", nargs=-1, required=True, metavar="SCENARIO[/CASE]...")
 @options.what
 @options.how
+@click.option("--exact", is_flag=True, help="Count instructions: costs are the same in every run (docs/exact.md).")
+@click.option("--env", "environment", metavar="NAME=VALUE", multiple=True, help="A variable for the cases' programs.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the answer.")
 def command(
     patterns: tuple[str, ...],
@@ -28,6 +31,8 @@ def command(
     accel: str | None,
     cold: bool,
     jobs: int | None,
+    exact: bool,
+    environment: tuple[str, ...],
     form: str,
 ) -> None:
     """Run scenarios: build the kernels, run each case in a fresh guest, show what the series changes.
@@ -44,29 +49,33 @@ def command(
     """
     from harness.catalogue.load import select
     from harness.plan import plan
+    from harness.runner.exact import wishes as counting
     from harness.runner.run import run
 
     place = options.place()
     jobs_planned = plan(place.catalogue, select(place.catalogue, patterns), options.request(base, series, at))
-    wishes = options.wishes(config, accel, cold, jobs)
+    wishes = replace(options.wishes(config, accel, cold, jobs), environment=environment)
+    if exact:
+        wishes = counting(wishes)
     good = True
     for index, job in enumerate(jobs_planned):
         if index and form == "text":
             click.echo()
         with RunScreen(quiet=form != "text") as screen:
             finished = run(place, job, wishes, screen, _argv())
-        answer(finished.result, finished.folder.shown, form)
+        answer(finished.result, finished.folder.shown, form, costs=exact)
         good = good and finished.result.as_expected
     sys.exit(0 if good else 1)
 
 
-def answer(result: RunResult, where: str, form: str) -> None:
-    """Print a run in one of FORMATS."""
+def answer(result: RunResult, where: str, form: str, costs: bool = False) -> None:
+    """Print a run in one of FORMATS; ``costs`` when they were counted, not measured."""
     if form == "text":
         from harness.results import text
 
         width = shutil.get_terminal_size((100, 24)).columns
-        click.echo("\n" + text.render(result, where=where, width=width, colour=text.wants_colour(sys.stdout)))
+        colour = text.wants_colour(sys.stdout)
+        click.echo("\n" + text.render(result, where=where, width=width, colour=colour, costs=costs))
     elif form == "json":
         from harness.results.run import to_json
 

@@ -89,13 +89,13 @@ def copy_sparse(source: Path, target: Path) -> Path:
 def _copy_data(src: int, dst: int) -> None:
     size = os.fstat(src).st_size
     os.ftruncate(dst, size)
-    for start, end in _extents(src, size):
+    for start, end in extents(src, size):
         os.lseek(dst, start, os.SEEK_SET)
         while start < end:
             start += os.sendfile(dst, src, start, min(CHUNK, end - start))
 
 
-def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
+def extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
     """Where a sparse file holds data, as (start, end)."""
     at = 0
     while at < size:

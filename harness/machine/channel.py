@@ -11,7 +11,8 @@ Host to agent, one command a line, words separated by one space::
     quit                         end the machine
 
 ``lab.run=SECONDS,PROGRAM[,TEST]`` on the kernel's command line is a ``run`` and a ``quit`` without input, for guests
-that are recorded. ``lab.fs=``, ``lab.device=``, ``lab.mount=`` there say what is mounted on /mnt (no lab.fs: nothing).
+that are exact or recorded. ``lab.env=NAME=VALUE`` (up to 8 times) is a variable that programs see. ``lab.fs=``,
+``lab.device=``, ``lab.mount=`` there say what is mounted on /mnt (no lab.fs: nothing).
 
 Agent to host. Output of a case is never taken for the agent's own word, since its lines come behind a mark::
 
@@ -41,7 +42,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.errors import LabError
+from harness.errors import LabError, UserError
 
 PROTOCOL = 1
 MARKER = b"lab: case begins"
@@ -55,6 +56,10 @@ WORDS = frozenset(
     ("hello", "mount", "ready", "begin", "beat", "left", "exit", "signal", "timeout", "unmount", "done", "unknown")
 )
 NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
+
+
+VARIABLE = re.compile(r"[A-Za-z_]\w*=[\w.,:/+@%=-]*")
+VARIABLE_MAX = 127
 
 
 class ProtocolError(LabError):
@@ -135,6 +140,16 @@ def list_tests(program: str) -> bytes:
 def clock(seconds: float) -> bytes:
     """The command that sets the guest's wall clock, in seconds since 1970."""
     return f"clock {seconds:.6f}\n".encode()
+
+
+def variable(pair: str) -> str:
+    """The kernel parameter that gives programs a variable, as NAME=VALUE.
+
+    Raises UserError for what the command line cannot carry.
+    """
+    if not VARIABLE.fullmatch(pair) or len(pair) > VARIABLE_MAX:
+        raise UserError(f"{pair!r} is no NAME=VALUE that a guest can be told", hint="no blanks, no quotes")
+    return f"lab.env={pair}"
 
 
 def parameter(program: str, test: str | None, seconds: float) -> str:

@@ -16,6 +16,10 @@ EXACT_TSC_KHZ = 1_000_000
 """Under -icount the TSC counts virtual nanoseconds."""
 
 
+SAME = ("-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1")
+"""The same wall clock and the same answers to RDRAND at each start."""
+
+
 class Accelerator(StrEnum):
     """How the guest's instructions are run."""
 
@@ -36,7 +40,9 @@ class Options:
     """One guest. ``memory`` is MiB. ``filesystem`` and ``mount`` say what the agent mounts on /mnt from the first disk.
 
     ``tsc_khz`` is the rate of the guest's time stamp counter under TCG, 0 to let the kernel find out (it often cannot).
-    ``extra`` are more words for the kernel's command line. ``exact`` counts instructions instead of time.
+    ``device`` is that disk when it is not QEMU's: one that the agent makes in memory.
+    ``extra`` are more words for the kernel's command line. ``exact`` counts instructions instead of time, and takes
+    away whatever would not be the same in every run.
     ``save`` keeps the guest's memory in that file from the start, ``resume`` starts from one that was kept so, without
     changing it: then everything else must be as it was when it was saved.
     """
@@ -50,6 +56,7 @@ class Options:
     disks: tuple[Disk, ...] = ()
     filesystem: str = ""
     mount: str = ""
+    device: str = ""
     extra: tuple[str, ...] = ()
     exact: bool = False
     save: Path | None = None
@@ -83,7 +90,7 @@ def kernel_parameters(options: Options) -> list[str]:
         # An oops does not panic: it is on the console either way, and the case's own last words would be lost.
         # No sysctl.* here: each costs the boot a grace period of RCU. The agent sets what is needed.
     ]
-    return words + _clock(options) + _lab(options) + list(options.extra)
+    return words + _clock(options) + _exact(options) + _lab(options) + list(options.extra)
 
 
 def _clock(options: Options) -> list[str]:
@@ -94,12 +101,21 @@ def _clock(options: Options) -> list[str]:
     return [f"tsc_early_khz={khz}", "tsc=reliable"]
 
 
+def _exact(options: Options) -> list[str]:
+    if not options.exact:
+        return []
+    # nolapic_timer: measuring it takes 0.2 s of the guest's clock, which are 200 million instructions of waiting.
+    # norandmaps: the layout of a program is the same under two kernels that drew different numbers before.
+    return ["nolapic_timer", "norandmaps"]
+
+
 def _lab(options: Options) -> list[str]:
     if not options.filesystem:
         return []
     words = [f"lab.fs={options.filesystem}"]
-    if options.disks:
-        words.append("lab.device=/dev/vda")
+    device = options.device or ("/dev/vda" if options.disks else "")
+    if device:
+        words.append(f"lab.device={device}")
     if options.mount:
         words.append(f"lab.mount={options.mount}")
     return words
@@ -133,7 +149,9 @@ def _accelerator(options: Options) -> list[str]:
     # max has what a current machine has (xsave, smap); five-level page tables only make each fault slower.
     argv = ["-accel", "tcg,thread=single" if options.exact else "tcg", "-cpu", "max,la57=off"]
     # Time stands still while the guest idles: its clock is the count of its instructions.
-    return argv + (["-icount", "shift=0,sleep=off"] if options.exact else [])
+    if not options.exact:
+        return argv
+    return [*argv, "-icount", "shift=0,sleep=off", *SAME]
 
 
 def _kernel(options: Options) -> list[str]:
@@ -169,6 +187,11 @@ def _wires(wires: Wires) -> list[str]:
     return argv
 
 
+def _entropy(options: Options) -> list[str]:
+    """An exact guest has RDRAND alone: virtio-rng answers when the host comes to it."""
+    return [] if options.exact else ["-device", "virtio-rng-device"]
+
+
 def _confinement() -> list[str]:
     """Seccomp filters of QEMU's own: a guest that breaks out cannot start programs or gain rights."""
     return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
@@ -181,7 +204,7 @@ def arguments(options: Options, wires: Wires) -> list[str]:
     for number, disk in enumerate(options.disks):
         argv += _disk(number, disk)
     # Without a source of entropy a guest waits for its first random number, and forks would share one stream.
-    argv += [*_wires(wires), "-device", "virtio-rng-device"]
+    argv += [*_wires(wires), *_entropy(options)]
     if options.resume:
         # The state is told where to come from once the monitor has set it up.
         argv += ["-incoming", "defer"]
@@ -195,4 +218,4 @@ def by_hand(options: Options) -> list[str]:
         argv += [word + ",snapshot=on" if word.startswith("file=") else word for word in _disk(number, disk)]
     argv += ["-serial", "mon:stdio", "-device", "virtio-serial-device,max_ports=2"]
     argv += ["-chardev", "null,id=port", "-device", "virtserialport,chardev=port,name=lab"]
-    return [*argv, "-device", "virtio-rng-device"]
+    return [*argv, *_entropy(options)]

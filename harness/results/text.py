@@ -59,12 +59,16 @@ def wanted(expectation: Expectation) -> str:
     )
 
 
-def render(result: RunResult, where: str = "", width: int = 100, colour: bool = False) -> str:
-    """The whole report, without a newline at its end. ``where`` is the run folder as it is to be shown."""
+def render(result: RunResult, where: str = "", width: int = 100, colour: bool = False, *, costs: bool = False) -> str:
+    """The whole report, without a newline at its end. ``where`` is the run folder as it is to be shown.
+
+    ``costs`` adds what the cases reported of themselves: worth reading when it was counted in an exact run.
+    """
     paint = _Paint(colour)
     table = _by_case(result)
     states = list(dict.fromkeys(case.state for case in result.cases))
     lines = [*_table(_flat(result.scenario), table, states, width, paint)]
+    lines += _costs(table, states, paint) if costs else []
     lines += _stories(result, where, paint)
     return "\n".join((*lines, *_end(result, table, where, width, paint)))
 
@@ -134,6 +138,32 @@ def _narrow(title: str, table: Mapping[str, Cells], states: Sequence[str], paint
         yield f"  {_flat(case)}"
         for state in states:
             yield f"    {state.ljust(size)}{paint(*_cell(cells.get(state)))}"
+
+
+def _costs(table: Mapping[str, Cells], states: Sequence[str], paint: _Paint) -> Iterator[str]:
+    """A line for each number a case reported, a column for each state, and how the last relates to the first."""
+    rows = []
+    for case, cells in table.items():
+        names = dict.fromkeys(name for cell in cells.values() for name in cell.outcome.costs)
+        for name in names:
+            numbers = [cells[state].outcome.costs.get(name) if state in cells else None for state in states]
+            rows.append((name if name == case else f"{case}: {name}", numbers))
+    if not rows:
+        return
+    first = max(len(title) for title, _ in rows) + 2 + GAP
+    ratio = f"{states[-1]} : {states[0]}" if len(states) > 1 else ""
+    yield ""
+    yield paint(
+        ("reported".ljust(first) + "".join(state.rjust(14) for state in states) + "   " + ratio).rstrip(), "bold"
+    )
+    for title, numbers in rows:
+        shown = "".join(("-" if number is None else f"{number:,}").rjust(14) for number in numbers)
+        yield f"  {title}".ljust(first) + shown + ("   " + _ratio(numbers[0], numbers[-1]) if ratio else "")
+    yield ""
+
+
+def _ratio(first: int | None, last: int | None) -> str:
+    return f"{last / first:.3f}" if first and last is not None else "-"
 
 
 def _stories(result: RunResult, where: str, paint: _Paint) -> Iterator[str]:

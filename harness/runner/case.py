@@ -11,6 +11,7 @@ from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
 from harness.machine.machine import Ended, RawResult, boot_and_run
+from harness.runner import exact
 from harness.runner.prepare import Ready
 from harness.verdict import judge
 
@@ -49,6 +50,8 @@ def _run(ready: Ready, suite: Suite, case: str, disk: Path | None, console: Path
     program = ready.program_of(case)
     test, seconds = declared.test or case, declared.timeout or suite.timeout
     own = (Disk(disk),) if disk else ()
+    if ready.exact:
+        return exact.run(ready.options, console, program, test, seconds)
     if ready.snapshot is None:
         return boot_and_run(replace(ready.options, disks=own), console, program, test, seconds)
     with snapshot.fork(ready.options, ready.snapshot, own, console) as machine:

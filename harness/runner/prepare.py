@@ -12,7 +12,7 @@ from harness.guest import disks, initramfs, programs
 from harness.kernel import selftests, source
 from harness.kernel.build import Kernel
 from harness.kernel.request import KernelRequest, compose
-from harness.machine import accel, snapshot
+from harness.machine import accel, channel, snapshot
 from harness.machine.command import Disk, Options
 from harness.machine.machine import BootError, Ended, Machine, RawResult
 from harness.paths import Workspace
@@ -24,12 +24,17 @@ CONSOLE = "boot.console.log"
 
 @dataclass(frozen=True)
 class Wishes:
-    """How a run is to be done. ``jobs`` guests at a time; ``config`` are further fragments; ``cold`` forks nothing."""
+    """How a run is to be done. ``jobs`` guests at a time; ``config`` are further fragments; ``cold`` forks nothing.
+
+    ``exact`` counts instructions (harness.runner.exact); ``environment`` are NAME=VALUE that programs see.
+    """
 
     accelerator: str | None = None
     cold: bool = False
     jobs: int = 1
     config: tuple[str, ...] = ()
+    exact: bool = False
+    environment: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Ready:
     disk: Path | None
     accel: accel.Accel
     cold: bool
+    exact: bool = False
     snapshot: snapshot.Snapshot | None = None
     unborn: RawResult | None = None
     boot_seconds: float = 0.0
@@ -93,6 +99,7 @@ def pack(place: Place, job: Job, state: State, kernel: Kernel, wishes: Wishes, f
         tsc_khz=chosen.tsc_khz,
         filesystem=filesystem.type if filesystem else "",
         mount=filesystem.mount if filesystem else "",
+        extra=tuple(channel.variable(pair) for pair in wishes.environment),
     )
     return Ready(
         state=state,

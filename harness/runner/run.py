@@ -25,6 +25,7 @@ from harness.plan import Job, State
 from harness.progress import Step
 from harness.results import facts, model
 from harness.results.run import RunFolder, now, stamp
+from harness.runner import exact
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
 from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
@@ -100,6 +101,8 @@ def run(place: Place, job: Job, wishes: Wishes, watcher: Watcher, argv: tuple[st
         walk = _Walk(place, job, wishes, watcher, folder, scratch)
         states = zip(job.states, kernels, strict=True)
         packed = [pack(place, job, state, kernel, wishes, scratch) for state, kernel in states]
+        if wishes.exact:
+            packed = [exact.ready(each, place.cache) for each in packed]
         folder.write_manifest(_manifest(walk, packed, argv), diff=facts.git_diff(place.workspace.root))
         for kernel, state in zip(kernels, job.states, strict=True):
             folder.keep_config(state.name, kernel.config)
@@ -173,9 +176,10 @@ def _manifest(walk: _Walk, packed: list[Ready], argv: tuple[str, ...]) -> model.
         cases=job.cases,
         created=stamp(now()),
         options={
-            "guests": "cold" if wishes.cold else "forked",
+            "guests": "exact" if wishes.exact else "cold" if wishes.cold else "forked",
             "jobs": str(wishes.jobs),
             "config": " ".join(wishes.config),
+            "environment": " ".join(wishes.environment),
         },
         tools=facts.tools(),
         workspace=facts.git_state(walk.place.workspace.root),

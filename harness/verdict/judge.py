@@ -39,6 +39,7 @@ import msgspec
 from harness.catalogue.model import STATUS_OF, Expectation, Kind, Status
 from harness.catalogue.model import Splat as Declared
 from harness.verdict import failure
+from harness.verdict.cost import costs
 from harness.verdict.ktap import Directive, Document, Line, Result, parse
 from harness.verdict.splat import Splat, SplatKind, scan
 
@@ -94,6 +95,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     message: str = ""
     splats: tuple[Splat, ...] = ()
+    costs: dict[str, int] = {}  # what the case reported: guest instructions in exact mode, else host ticks, or bytes
     duration: float = 0.0
 
 
@@ -124,7 +126,7 @@ def judge(record: CaseRecord) -> Outcome:
         )
     return Outcome(
         status=STATUS_OF[found.kind], kind=found.kind, reason=found.reason, message=found.message.strip("\n"),
-        splats=splats, duration=record.duration,
+        splats=splats, costs=costs(record.ktap), duration=record.duration,
     )  # fmt: skip
 
 

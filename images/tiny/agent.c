@@ -32,6 +32,8 @@
 #include <unistd.h>
 #include <linux/random.h>
 
+#include "memory_disk.h"
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 
@@ -43,12 +45,14 @@
 #define GRACE_MS	1000
 #define OUTPUT_MAX	4096
 #define MOUNTS_MAX	64
+#define VARIABLES_MAX	8
 
 static struct {
 	char fs[32];
 	char device[64];
 	char options[256];
 	char run[256];
+	char variables[VARIABLES_MAX][128];
 } asked;
 
 static int port = -1;
@@ -189,6 +193,19 @@ static void set_sysctls(void)
 	}
 }
 
+/* lab.env=NAME=VALUE, as often as there is room. */
+static void keep_variable(const char *word)
+{
+	int i;
+
+	for (i = 0; i < VARIABLES_MAX; i++) {
+		if (!*asked.variables[i]) {
+			snprintf(asked.variables[i], sizeof(asked.variables[i]), "%s", word);
+			return;
+		}
+	}
+}
+
 static void read_command_line(void)
 {
 	static const struct {
@@ -209,6 +226,8 @@ static void read_command_line(void)
 		give_up("/proc/cmdline");
 	close(fd);
 	while ((word = strsep(&rest, " \n"))) {
+		if (!strncmp(word, "lab.env=", 8))
+			keep_variable(word + 8);
 		for (i = 0; i < ARRAY_SIZE(known); i++) {
 			size_t length = strlen(known[i].name);
 
@@ -439,10 +458,13 @@ static void enter_program(const struct job *job, int output)
 {
 	char path[512], fs[64], device[96];
 	char *argv[] = { path, (char *)job->argument[0], (char *)job->argument[1], NULL };
-	char *envp[] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device, NULL };
+	char *envp[7 + VARIABLES_MAX] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device };
 	int input = open("/dev/null", O_RDONLY);
 	sigset_t none;
+	int i;
 
+	for (i = 0; i < VARIABLES_MAX && *asked.variables[i]; i++)
+		envp[6 + i] = asked.variables[i];
 	snprintf(path, sizeof(path), CASES "%s", job->program);
 	snprintf(fs, sizeof(fs), "LAB_FS=%s", asked.fs);
 	snprintf(device, sizeof(device), "LAB_DEVICE=%s", asked.device);
@@ -814,6 +836,8 @@ int main(void)
 	watch_children();
 	umask(022);
 	mkdir(TARGET, 0755);
+	if (!make_memory_disk())
+		give_up("the disk in memory");
 	open_port();
 	uname(&name);
 	say("hello %d %s", PROTOCOL, name.release);
