@@ -27,7 +27,7 @@ RECIPE = "1"
 """Raise it when this module makes another kernel from the same inputs."""
 
 TARGETS = ("vmlinux", "headers")
-LINES_PER_OPTION = 1.6
+OBJECTS_PER_OPTION = 1.65
 """Objects kbuild makes for each option that is on: the guess before a configuration was built once."""
 
 
@@ -199,7 +199,7 @@ class _Build:
         self.progress(Step("config", note=self.label))
         work.forget_config()
         self._make(work, ["tinyconfig"])
-        work.append_config(self.asked.text)
+        work.write_config(config.overlay(work.read(".config"), self.asked))
         self._make(work, ["olddefconfig"])
         got = config.read_result(work.read(".config"))
         missing = config.compare(self.asked, got, forgiven=self.request.unfinished)
@@ -268,4 +268,4 @@ def _expected(known: Path, options_on: int) -> int:
     try:
         return int(known.read_text())
     except (OSError, ValueError):
-        return round(options_on * LINES_PER_OPTION)
+        return round(options_on * OBJECTS_PER_OPTION)

@@ -122,6 +122,13 @@ def read_result(text: str) -> dict[str, str]:
     return {found.group(1): found.group(2) for line in text.splitlines() if (found := SETTING.fullmatch(line))}
 
 
+def overlay(text: str, asked: Asked) -> str:
+    """A ``.config`` with what was asked for in place of what it says, so that Kconfig sees each option once."""
+    names = {option.name for option in asked.options}
+    kept = [line for line in text.splitlines() if not (found := NAME.search(line)) or found.group() not in names]
+    return "".join(f"{line}\n" for line in kept) + asked.text
+
+
 def compare(asked: Asked, got: Values, forgiven: str = "") -> tuple[Missing, ...]:
     """What did not come out as asked. Options of the series ``forgiven`` may be missing: its patches are not all in."""
     missing: list[Missing] = []

@@ -76,13 +76,12 @@ class WorkTree:
         """Remove the build's ``.config``, whatever stands there."""
         (self.build / ".config").unlink(missing_ok=True)
 
-    def append_config(self, text: str) -> None:
-        """Append to the build's ``.config``; what stands there comes through the sandbox, never through a link."""
-        before = self.read(".config")
+    def write_config(self, text: str) -> None:
+        """Put a file in place of the build's ``.config``, never through a link that may stand there."""
         self.forget_config()
         path = self.build / ".config"
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w") as stream:
-            stream.write(before + text)
+            stream.write(text)
 
     def read(self, name: str) -> str:
         """A small text file of the build. Raises CommandError when there is none."""

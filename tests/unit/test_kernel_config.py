@@ -68,6 +68,13 @@ def test_what_comes_out_as_asked_is_not_missing(wanted):
     assert config.compare(asked, config.read_result(asked.text)) == ()
 
 
+def test_what_was_asked_stands_in_place_of_what_was_there():
+    before = "# Linux\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_AB=y\n"
+    asked = config.merge([options([("CONFIG_A", "n"), ("CONFIG_B", "y"), ("CONFIG_C", "m")])])
+    after = config.overlay(before, asked)
+    assert after == "# Linux\nCONFIG_AB=y\n# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\n"
+
+
 def test_missing_wrong_and_uninvited_options_are_told_apart():
     pairs = [("CONFIG_A", "y"), ("CONFIG_B", "y"), ("CONFIG_C", "n"), ("CONFIG_D", "0x10"), ("CONFIG_E", "2")]
     asked = config.merge([options(pairs)])
