@@ -27,6 +27,7 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._lines = not quiet
         self._live = sys.stderr.isatty() and not quiet
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -44,7 +45,7 @@ class Screen:
     def line(self, text: str) -> None:
         """A line that stays."""
         self.clear()
-        if not self._quiet:
+        if self._lines:
             click.echo(text)
 
     def step(self, step: Step) -> None:
@@ -57,6 +58,10 @@ class Screen:
                 click.echo(f"... {step.stage}", err=True)
         if self._live and time.monotonic() - self._since >= PATIENCE:
             self._draw(step)
+
+    def say_less(self) -> None:
+        """From now on no lines that stay: they would only repeat what was said."""
+        self._lines = False
 
     def clear(self) -> None:
         """Take the live line away."""

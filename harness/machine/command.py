@@ -65,11 +65,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Wires:
-    """File descriptors QEMU inherits: connected stream sockets, each the far end of one the host holds."""
+    """File descriptors QEMU inherits: connected stream sockets, each the far end of one the host holds.
+
+    ``one_way``: console and port are the writing ends of pipes instead, for guests that get no input.
+    """
 
     console: int
     port: int
     monitor: int = -1
+    one_way: bool = False
     all: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -174,12 +178,19 @@ def _disk(number: int, disk: Disk) -> list[str]:
     return ["-drive", drive, "-device", f"virtio-blk-device,drive=disk{number}"]
 
 
+def _wire(name: str, fd: int, wires: Wires) -> list[str]:
+    if not wires.one_way:
+        return ["-chardev", f"socket,id={name},fd={fd}"]
+    # append=on: else QEMU would truncate it, which a pipe does not take.
+    return ["-add-fd", f"fd={fd},set={fd}", "-chardev", f"file,id={name},path=/dev/fdset/{fd},append=on"]
+
+
 def _wires(wires: Wires) -> list[str]:
     argv = [
         # The console is for the record, on the one device the kernel can write to from its first to its last breath.
-        "-chardev", f"socket,id=console,fd={wires.console}", "-serial", "chardev:console",
+        *_wire("console", wires.console, wires), "-serial", "chardev:console",
         # Results have a wire of their own: printk cannot garble them.
-        "-chardev", f"socket,id=port,fd={wires.port}",
+        *_wire("port", wires.port, wires),
         "-device", "virtio-serial-device,max_ports=2", "-device", "virtserialport,chardev=port,name=lab",
     ]  # fmt: skip
     if wires.monitor >= 0:

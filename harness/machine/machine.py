@@ -12,12 +12,14 @@ falls silent or when QEMU ends.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import socket
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +44,12 @@ AFTER_CASE = 15.0
 """Seconds beyond the case's own for the task dump, the clean-up and the unmount, all with heart beats or none."""
 OUTPUT_MAX = 4 * 1024 * 1024
 """Bytes kept of a case's output."""
+
+
+PIPE_SIZE = 1 << 20
+"""Bytes an exact guest may be ahead of the host's reading: Linux's limit for a user's pipe."""
+
+Wire = socket.socket | FileIO
 
 
 class Ended(StrEnum):
@@ -139,13 +147,15 @@ class Machine:
         self.log = Log(self._console_path)
         self._stack.callback(self.log.close)
         self._selector = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
-        ours, theirs = zip(*(self._pair() for _ in range(3)), strict=True)
-        self.console_socket, self.port_socket, monitor_socket = ours
-        self.monitor = Monitor(monitor_socket)
+        monitor, monitor_end = self._pair()
+        self.monitor = Monitor(monitor)
+        (console, console_end), (port, port_end) = self._guest_wires()
+        theirs = (console_end, port_end, monitor_end)
         errors, errors_end = os.pipe()
         self._stack.callback(os.close, errors)
         os.set_blocking(errors, False)
-        wires = Wires(*(end.fileno() for end in theirs))
+        fds = [end.fileno() for end in theirs]
+        wires = Wires(fds[0], fds[1], fds[2], one_way=self.options.exact)
         self.argv = tuple(arguments(self.options, wires))
         try:
             self.child = self._stack.enter_context(
@@ -155,8 +165,7 @@ class Machine:
             os.close(errors_end)
             for end in theirs:
                 end.close()
-        self._errors = errors
-        for name, source in (("console", self.console_socket), ("port", self.port_socket), ("stderr", errors)):
+        for name, source in (("console", console.fileno()), ("port", port.fileno()), ("stderr", errors)):
             self._selector.register(source, selectors.EVENT_READ, name)
             self._open.add(name)
 
@@ -164,6 +173,26 @@ class Machine:
         ours, theirs = socket.socketpair()
         self._stack.enter_context(ours)
         return ours, theirs
+
+    def _guest_wires(self) -> list[tuple[Wire, Wire]]:
+        """Our end and QEMU's of console and port."""
+        if self.options.exact:
+            return [self._pipe(), self._pipe()]
+        pairs = [self._pair(), self._pair()]
+        (self.console_socket, _), (self.port_socket, _) = pairs
+        return [*pairs]
+
+    def _pipe(self) -> tuple[Wire, Wire]:
+        """A pipe so wide that QEMU never waits for it, which would delay the guest's interrupt until the host has read.
+
+        To a socket each byte of the console is a packet of its own, and it is soon full.
+        """
+        ours, theirs = os.pipe()
+        reading, writing = FileIO(ours, "rb"), FileIO(theirs, "wb")
+        with contextlib.suppress(OSError):  # the host's limit is lower
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        self._stack.enter_context(reading)
+        return reading, writing
 
     def _confined(self) -> process.Sandbox | None:
         if not self._sandbox:
@@ -195,9 +224,9 @@ class Machine:
         """Take in what QEMU sends within ``timeout`` seconds; returns at the first sign of anything."""
         alarms: list[Alarm] = []
         for key, _ in self._selector.select(timeout):
-            data = self._read(key.data)
+            data = self._read(key.fd)
             if not data:
-                self._selector.unregister(key.fileobj)
+                self._selector.unregister(key.fd)
                 self._open.discard(key.data)
             elif key.data == "console":
                 self.log.write(data)
@@ -209,12 +238,9 @@ class Machine:
                 self._frames += [channel.parse(line) for line in self._framer.feed(data)]
         return alarms
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, fd: int) -> bytes:
         try:
-            if name == "stderr":
-                return os.read(self._errors, 65536)
-            source = self.console_socket if name == "console" else self.port_socket
-            return bytes(source.recv(65536))
+            return os.read(fd, 65536)
         except (ConnectionError, BlockingIOError):
             return b""
 
@@ -280,9 +306,10 @@ class Machine:
         self.console_to = self.log.size
         self.log.write(b"\nlab: the guest is silent; the host asks for blocked tasks, then makes it panic\n")
         with contextlib.suppress(InfraError, ConnectionError):
-            self.monitor.ask("chardev-send-break", {"id": "console"})
-            self.console_socket.sendall(b"w")
-            self._drain(Deadline(0.5))
+            if not self.options.exact:
+                self.monitor.ask("chardev-send-break", {"id": "console"})
+                self.console_socket.sendall(b"w")
+                self._drain(Deadline(0.5))
             self.monitor.ask("inject-nmi")
         self._drain(Deadline(2.0))
 

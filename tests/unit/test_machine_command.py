@@ -71,3 +71,18 @@ def test_memory_is_shared_when_saved_and_private_when_resumed():
     assert values(resumed, "-object")[0].endswith("mem-path=/s/memory,share=off")
     assert "-incoming" in resumed
     assert "-incoming" not in saved
+
+
+def test_an_exact_guest_has_nothing_that_differs_between_runs():
+    argv = arguments(dataclasses.replace(PLAIN, exact=True), Wires(3, 4, 5, one_way=True))
+    assert "virtio-rng-device" not in argv
+    assert "clock=vm" in values(argv, "-rtc")[0]
+    assert values(argv, "-seed") == ["1"]
+    assert values(argv, "-add-fd") == ["fd=3,set=3", "fd=4,set=4"]
+    assert [word for word in values(argv, "-chardev") if word.startswith("socket")] == ["socket,id=monitor,fd=5"]
+    assert "norandmaps" in kernel_parameters(dataclasses.replace(PLAIN, exact=True))
+
+
+def test_a_disk_that_the_agent_makes_is_named():
+    options = dataclasses.replace(PLAIN, filesystem="ext4", device="/dev/loop0")
+    assert "lab.device=/dev/loop0" in kernel_parameters(options)
