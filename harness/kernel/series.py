@@ -167,19 +167,19 @@ def _compare(hunk: Hunk, content: list[str]) -> str:
     """The hunk's header, the first line that is not as the patch wants it, and the lines that stand there."""
     start = max(hunk.old_start, 1)
     there = content[start - 1 : start - 1 + len(hunk.before)]
-    differs = next(
-        (at for at, wanted in enumerate(hunk.before) if at >= len(there) or there[at] != wanted), len(hunk.before) - 1
-    )
+    differs = next((at for at, wanted in enumerate(hunk.before) if at >= len(there) or there[at] != wanted), None)
     said = [f"{hunk.file}: {hunk.header}"]
-    if hunk.before:
+    if differs is None:
+        said.append("  the lines are as the patch wants them, but it wants the file to begin or to end with them")
+    else:
+        found = repr(there[differs]) if differs < len(there) else "the end of the file"
         said.append(f"  line {start + differs}: the patch wants  {hunk.before[differs]!r}")
-    found = repr(there[differs]) if differs < len(there) else "the end of the file"
-    said.append(f"  line {start + differs}: the tree has     {found}")
+        said.append(f"  line {start + differs}: the tree has     {found}")
     if there:
         said.append("the tree there:")
         said += [f"  {start + at:5} {text}" for at, text in enumerate(there)][:12]
     elsewhere = _elsewhere(hunk.before, content)
-    if elsewhere:
+    if elsewhere and differs is not None:
         said.append(f"the first lines the patch wants stand at line {elsewhere}: what follows them there has changed")
     return "\n".join(said)
 

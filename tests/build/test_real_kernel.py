@@ -1,6 +1,7 @@
 """The first base of the catalogue, really built, in the lab's own cache: what the toy cannot show."""
 
 import dataclasses
+import difflib
 import re
 import secrets
 import shutil
@@ -11,26 +12,23 @@ from conftest import compiled
 
 from harness.cache import Cache
 from harness.catalogue.load import load
+from harness.kernel import git
 from harness.kernel.build import build
 from harness.kernel.request import Applied, compose
 from harness.kernel.series import read_series
+from harness.kernel.source import fetch
 from harness.paths import cache_root, find_workspace
 
 pytestmark = pytest.mark.build
 
-TOUCH = """\
-Subject: [PATCH] fs: leave a trace
+FILE = "fs/readdir.c"
 
----
-diff --git a/fs/readdir.c b/fs/readdir.c
---- a/fs/readdir.c
-+++ b/fs/readdir.c
-@@ -1 +1,3 @@
--// SPDX-License-Identifier: GPL-2.0
-+// SPDX-License-Identifier: GPL-2.0
-+extern const char WORD[];
-+const char WORD[] = "x";
-"""
+
+def touch(before, word):
+    """A patch that adds a symbol at the end of a file."""
+    after = f'{before}extern const char {word}[];\nconst char {word}[] = "x";\n'
+    pair = (text.splitlines(keepends=True) for text in (before, after))
+    return "".join(difflib.unified_diff(*pair, f"a/{FILE}", f"b/{FILE}"))
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +61,14 @@ def test_programs_compile_against_its_headers_alone(kernel, tmp_path):
 
 def test_a_patch_of_one_file_compiles_one_file(kernel, request_of_base, tmp_path):
     """Two states that nobody built before, one after the other: the second compiles what differs and links."""
+    source = fetch(request_of_base.name, request_of_base.base, Cache(cache_root()), root=request_of_base.root)
+    before = git.Repo(source.repo).run("cat-file", "blob", f"{source.record.tree}:{FILE}").stdout
     built = []
     for turn in ("first", "second"):
         word = f"lab_was_here_{secrets.token_hex(4)}"
         folder = tmp_path / turn
         folder.mkdir()
-        (folder / "0001-touch.patch").write_text(TOUCH.replace("WORD", word))
+        (folder / "0001-touch.patch").write_text(touch(before, word))
         series = Applied("touch", read_series(folder), 1)
         built.append(build(dataclasses.replace(request_of_base, applied=(series,)), Cache(cache_root())))
         assert word in built[-1].system_map.read_text()
@@ -76,4 +76,4 @@ def test_a_patch_of_one_file_compiles_one_file(kernel, request_of_base, tmp_path
     objects = [name for name in compiled(built[1]) if not name.startswith("init/version")]
     for each in built:
         shutil.rmtree(each.folder)
-    assert objects == ["fs/readdir.o"]
+    assert objects == [FILE.replace(".c", ".o")]

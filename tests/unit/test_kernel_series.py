@@ -193,6 +193,12 @@ def test_a_patch_for_a_place_that_moved_says_where_its_lines_are(repo, tmp_path)
         apply(repo, repo.resolve("refs/heads/base"), read_series(write(tmp_path / "s", p0001_a=letter(moved))))
 
 
+def test_a_hunk_without_context_must_stand_at_the_files_end(repo, tmp_path):
+    bare = "--- a/fs/namei.c\n+++ b/fs/namei.c\n@@ -1 +1,2 @@\n one\n+more\n"
+    with pytest.raises(SeriesError, match="it wants the file to begin or to end with them"):
+        apply(repo, repo.resolve("refs/heads/base"), read_series(write(tmp_path / "s", p0001_a=letter(bare))))
+
+
 def test_a_patch_for_a_file_that_is_not_there(repo, tmp_path):
     gone = DIFF.replace("namei", "gone")
     with pytest.raises(SeriesError, match=r"fs/gone.c: does not exist in index"):
