@@ -17,6 +17,7 @@ VERBS = {
     "list": "show what can be asked for",
     "build": "build the kernels of a base and a series, and run nothing",
     "cost": "count what calls cost, in each state or over a parameter",
+    "replay": "run a recorded case again, instruction for instruction",
     "shell": "a shell in a guest, with the filesystem mounted and the cases in place",
     "results": "list, show and judge again what was run",
     "cache": "what the cache holds, and how to make it smaller",

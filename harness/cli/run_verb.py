@@ -20,6 +20,9 @@ FORMATS = ("text", "json", "junit", "ktap")
 @options.what
 @options.how
 @click.option("--exact", is_flag=True, help="Count instructions: costs are the same in every run (docs/exact.md).")
+@click.option(
+    "--record", is_flag=True, help="Keep what replays a case that does not pass (lab replay); implies --exact."
+)
 @click.option("--env", "environment", metavar="NAME=VALUE", multiple=True, help="A variable for the cases' programs.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the answer.")
 def command(
@@ -32,6 +35,7 @@ def command(
     cold: bool,
     jobs: int | None,
     exact: bool,
+    record: bool,
     environment: tuple[str, ...],
     form: str,
 ) -> None:
@@ -55,8 +59,9 @@ def command(
     place = options.place()
     jobs_planned = plan(place.catalogue, select(place.catalogue, patterns), options.request(base, series, at))
     wishes = replace(options.wishes(config, accel, cold, jobs), environment=environment)
+    exact = exact or record
     if exact:
-        wishes = counting(wishes)
+        wishes = replace(counting(wishes), record=record)
     good = True
     for index, job in enumerate(jobs_planned):
         if index and form == "text":

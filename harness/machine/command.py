@@ -43,6 +43,8 @@ class Options:
     ``device`` is that disk when it is not QEMU's: one that the agent makes in memory.
     ``extra`` are more words for the kernel's command line. ``exact`` counts instructions instead of time, and takes
     away whatever would not be the same in every run.
+    ``record`` keeps a log from which ``replay`` runs an exact guest again, instruction for instruction; such a guest
+    stops at its end instead of ending QEMU, and a replayed one also before its first instruction.
     ``save`` keeps the guest's memory in that file from the start, ``resume`` starts from one that was kept so, without
     changing it: then everything else must be as it was when it was saved.
     """
@@ -59,6 +61,8 @@ class Options:
     device: str = ""
     extra: tuple[str, ...] = ()
     exact: bool = False
+    record: Path | None = None
+    replay: Path | None = None
     save: Path | None = None
     resume: Path | None = None
 
@@ -68,16 +72,20 @@ class Wires:
     """File descriptors QEMU inherits: connected stream sockets, each the far end of one the host holds.
 
     ``one_way``: console and port are the writing ends of pipes instead, for guests that get no input.
+    ``gdb`` is a listening socket for a debugger.
     """
 
     console: int
     port: int
     monitor: int = -1
     one_way: bool = False
+    gdb: int = -1
     all: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "all", tuple(fd for fd in (self.console, self.port, self.monitor) if fd >= 0))
+        object.__setattr__(
+            self, "all", tuple(fd for fd in (self.console, self.port, self.monitor, self.gdb) if fd >= 0)
+        )
 
 
 def kernel_parameters(options: Options) -> list[str]:
@@ -133,9 +141,16 @@ def _machine(options: Options) -> list[str]:
     return [
         "-nodefaults", "-no-user-config", "-display", "none",
         "-M", machine,
-        "-no-reboot",
+        *_end(options),
         "-m", str(options.memory), "-smp", str(options.cpus),
     ]  # fmt: skip
+
+
+def _end(options: Options) -> list[str]:
+    if not (options.record or options.replay):
+        return ["-no-reboot"]
+    # The log is whole only when QEMU is told to quit, and its last instruction can be asked for before.
+    return ["-action", "reboot=shutdown,shutdown=pause", *(["-S"] if options.replay else [])]
 
 
 def _memory(options: Options) -> list[str]:
@@ -155,7 +170,13 @@ def _accelerator(options: Options) -> list[str]:
     # Time stands still while the guest idles: its clock is the count of its instructions.
     if not options.exact:
         return argv
-    return [*argv, "-icount", "shift=0,sleep=off", *SAME]
+    return [*argv, "-icount", "shift=0,sleep=off" + _recorder(options), *SAME]
+
+
+def _recorder(options: Options) -> str:
+    if options.record:
+        return f",rr=record,rrfile={_quoted(options.record)}"
+    return f",rr=replay,rrfile={_quoted(options.replay)}" if options.replay else ""
 
 
 def _kernel(options: Options) -> list[str]:
@@ -195,6 +216,8 @@ def _wires(wires: Wires) -> list[str]:
     ]  # fmt: skip
     if wires.monitor >= 0:
         argv += ["-chardev", f"socket,id=monitor,fd={wires.monitor}", "-mon", "chardev=monitor,mode=control"]
+    if wires.gdb >= 0:
+        argv += ["-chardev", f"socket,id=gdb,fd={wires.gdb},server=on,wait=off", "-gdb", "chardev:gdb"]
     return argv
 
 

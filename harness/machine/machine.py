@@ -111,7 +111,9 @@ class GuestEndedError(LabError):
 class Machine:
     """A guest. See the module for how it is used."""
 
-    def __init__(self, options: Options, console: Path, *, sandbox: bool = True) -> None:
+    def __init__(
+        self, options: Options, console: Path, *, sandbox: bool = True, gdb: socket.socket | None = None
+    ) -> None:
         self.options = options
         self.argv: tuple[str, ...] = ()
         self.kernel_release = ""
@@ -120,6 +122,7 @@ class Machine:
         self.console_to: int | None = None
         self._console_path = console
         self._sandbox = sandbox
+        self._gdb = gdb
         self._stack = contextlib.ExitStack()
         self._framer = channel.Framer()
         self._frames: list[Event | Output] = []
@@ -155,7 +158,8 @@ class Machine:
         self._stack.callback(os.close, errors)
         os.set_blocking(errors, False)
         fds = [end.fileno() for end in theirs]
-        wires = Wires(fds[0], fds[1], fds[2], one_way=self.options.exact)
+        gdb = self._gdb.fileno() if self._gdb else -1
+        wires = Wires(fds[0], fds[1], fds[2], one_way=self.options.exact, gdb=gdb)
         self.argv = tuple(arguments(self.options, wires))
         try:
             self.child = self._stack.enter_context(
@@ -201,7 +205,8 @@ class Machine:
         written = [disk.path for disk in options.disks if not disk.read_only]
         read = [disk.path for disk in options.disks if disk.read_only]
         # A resumed memory is mapped privately and never written, but QEMU opens it for writing all the same.
-        written += [memory for memory in (options.save, options.resume) if memory]
+        written += [memory for memory in (options.save, options.resume, options.record) if memory]
+        read += [options.replay] if options.replay else []
         return process.Sandbox(
             writable=tuple(written),
             readable=(options.kernel, options.initramfs, *read),
@@ -303,6 +308,8 @@ class Machine:
         A break and a ``w`` on the serial line list the blocked tasks, if it still takes interrupts. The NMI after that
         makes any kernel panic at the instruction it is at.
         """
+        if self.options.record or self.options.replay:
+            return  # what reaches the guest from outside is in no log
         self.console_to = self.log.size
         self.log.write(b"\nlab: the guest is silent; the host asks for blocked tasks, then makes it panic\n")
         with contextlib.suppress(InfraError, ConnectionError):
@@ -323,6 +330,14 @@ class Machine:
     def stderr(self) -> str:
         """What QEMU complained about."""
         return self._stderr.decode(errors="replace").strip()
+
+    def listen(self, seconds: float) -> bytes:
+        """Take in what the guest says within ``seconds``; all lines of cases that were not waited for yet."""
+        deadline = Deadline(seconds)
+        self._pump(0)
+        while not deadline.expired:
+            self._pump(deadline.remaining)
+        return b"".join(frame.text + b"\n" for frame in self._frames if isinstance(frame, Output))
 
     # Speaking
 

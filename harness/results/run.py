@@ -26,7 +26,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from urllib.parse import quote
@@ -157,9 +157,15 @@ class RunFolder:
             files.write(folder / f"{safe(state)}.config", config.read_bytes())
 
     def add(
-        self, record: CaseRecord, outcome: Outcome, expected: Expectation | None = None, disk: Path | None = None
+        self,
+        record: CaseRecord,
+        outcome: Outcome,
+        expected: Expectation | None = None,
+        disk: Path | None = None,
+        recording: Sequence[Path] = (),
     ) -> CaseResult:
-        """Keep one case. ``disk`` (its filesystem's image) is moved here when the expectation is not met.
+        """Keep one case. ``disk`` (its filesystem's image) is moved here when the expectation is not met,
+        and so are the files of its ``recording``, in any case.
 
         Raises InfraError when the host cannot; then nothing of the case is kept.
         """
@@ -168,12 +174,14 @@ class RunFolder:
         result = CaseResult(
             case=record.case, state=record.state, outcome=outcome, expected=expected, met=met, folder=str(relative)
         )
-        self._store(self.path / relative, record, result, disk if met is False else None)
+        self._store(self.path / relative, record, result, disk if met is False else None, recording)
         with self._guard:
             self._cases.append(result)
         return result
 
-    def _store(self, folder: Path, record: CaseRecord, result: CaseResult, disk: Path | None) -> None:
+    def _store(
+        self, folder: Path, record: CaseRecord, result: CaseResult, disk: Path | None, recording: Sequence[Path]
+    ) -> None:
         scratch = folder.with_name(f".{folder.name}.tmp")
         with files.told(folder):
             shutil.rmtree(scratch, ignore_errors=True)
@@ -182,6 +190,8 @@ class RunFolder:
                 save(scratch, record, result)
                 if disk is not None and disk.exists():
                     files.move_sparse(disk, scratch / DISK)
+                for path in recording:
+                    files.move_sparse(path, scratch / path.name)
                 scratch.rename(folder)
             except BaseException:
                 shutil.rmtree(scratch, ignore_errors=True)

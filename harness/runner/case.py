@@ -11,18 +11,19 @@ from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
 from harness.machine.machine import Ended, RawResult, boot_and_run
-from harness.runner import exact
+from harness.runner import exact, replay
 from harness.runner.prepare import Ready
 from harness.verdict import judge
 
 
 @dataclass(frozen=True)
 class CaseRun:
-    """What a case left: the record for the judge, QEMU's command, and the disk as the guest left it, if it has one."""
+    """What a case left: the record for the judge, QEMU's command, its disk if it has one, what can replay it."""
 
     record: judge.CaseRecord
     argv: tuple[str, ...]
     disk: Path | None
+    recording: tuple[Path, ...] = ()
 
 
 def run_case(ready: Ready, suite: Suite, case: str, folder: Path) -> CaseRun:
@@ -32,8 +33,15 @@ def run_case(ready: Ready, suite: Suite, case: str, folder: Path) -> CaseRun:
     """
     declared = suite.cases[case]
     disk = _own_disk(ready, folder)
-    raw = _run(ready, suite, case, disk, folder / "console.log")
-    return CaseRun(_record(ready, raw, case, declared, _check(ready, raw, disk)), raw.argv, disk)
+    recording: tuple[Path, ...] = ()
+    if ready.record:
+        test, seconds = declared.test or case, declared.timeout or suite.timeout
+        raw, recording = replay.record(
+            ready.options, ready.kernel.symbols, folder, ready.program_of(case), test, seconds
+        )
+    else:
+        raw = _run(ready, suite, case, disk, folder / "console.log")
+    return CaseRun(_record(ready, raw, case, declared, _check(ready, raw, disk)), raw.argv, disk, recording)
 
 
 def _own_disk(ready: Ready, folder: Path) -> Path | None:

@@ -40,7 +40,7 @@ def wishes(asked: Wishes) -> Wishes:
     return replace(asked, accelerator=Accelerator.TCG.value, cold=True, exact=True)
 
 
-def ready(packed: Ready, cache: Cache) -> Ready:
+def ready(packed: Ready, cache: Cache, *, record: bool = False) -> Ready:
     """A packed state whose guests are exact.
 
     Raises InfraError when the disk cannot be put into the initramfs.
@@ -61,7 +61,7 @@ def ready(packed: Ready, cache: Cache) -> Ready:
             memory=options.memory + DISK_MEMORY,
         )
     chosen = accel.Accel(Accelerator.TCG, REASON)
-    return replace(packed, options=options, disk=None, accel=chosen, cold=True, exact=True)
+    return replace(packed, options=options, disk=None, accel=chosen, cold=True, exact=True, record=record)
 
 
 def of_case(options: Options, program: str, test: str | None, seconds: float) -> Options:

@@ -26,7 +26,8 @@ CONSOLE = "boot.console.log"
 class Wishes:
     """How a run is to be done. ``jobs`` guests at a time; ``config`` are further fragments; ``cold`` forks nothing.
 
-    ``exact`` counts instructions (harness.runner.exact); ``environment`` are NAME=VALUE that programs see.
+    ``exact`` counts instructions (harness.runner.exact), ``record`` also keeps
+    what it takes to run a case again (harness.runner.replay); ``environment`` are NAME=VALUE that programs see.
     """
 
     accelerator: str | None = None
@@ -34,6 +35,7 @@ class Wishes:
     jobs: int = 1
     config: tuple[str, ...] = ()
     exact: bool = False
+    record: bool = False
     environment: tuple[str, ...] = ()
 
 
@@ -61,6 +63,7 @@ class Ready:
     accel: accel.Accel
     cold: bool
     exact: bool = False
+    record: bool = False
     snapshot: snapshot.Snapshot | None = None
     unborn: RawResult | None = None
     boot_seconds: float = 0.0

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import process
-from harness.catalogue.model import Expectation
+from harness.catalogue.model import Expectation, Kind
 from harness.kernel.build import Kernel, build
 from harness.machine import command
 from harness.machine.command import Disk
@@ -102,7 +102,7 @@ def run(place: Place, job: Job, wishes: Wishes, watcher: Watcher, argv: tuple[st
         states = zip(job.states, kernels, strict=True)
         packed = [pack(place, job, state, kernel, wishes, scratch) for state, kernel in states]
         if wishes.exact:
-            packed = [exact.ready(each, place.cache) for each in packed]
+            packed = [exact.ready(each, place.cache, record=wishes.record) for each in packed]
         folder.write_manifest(_manifest(walk, packed, argv), diff=facts.git_diff(place.workspace.root))
         for kernel, state in zip(kernels, job.states, strict=True):
             folder.keep_config(state.name, kernel.config)
@@ -156,7 +156,9 @@ def _run_one(walk: _Walk, ready: Ready, case: str) -> model.CaseResult:
     if walk.stopping.is_set():
         raise CancelledError  # its guest was killed with the run: that says nothing about the case
     walk.durations.note(case, done.record.duration)
-    result = walk.folder.add(done.record, judge(done.record), _expected(walk.job, ready.state, case), done.disk)
+    outcome = judge(done.record)
+    recording = done.recording if outcome.kind is not Kind.PASSED else ()
+    result = walk.folder.add(done.record, outcome, _expected(walk.job, ready.state, case), done.disk, recording)
     shutil.rmtree(own, ignore_errors=True)
     return result
 

@@ -1,0 +1,112 @@
+"""lab replay: a recorded case again, instruction for instruction, up to where it went wrong."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from harness.cli.watch import RunScreen
+from harness.errors import UserError
+from harness.paths import find_workspace
+from harness.progress import Step
+
+
+@click.command("replay")
+@click.argument("case", metavar="RUN/STATE/CASE")
+@click.option("--at", type=click.IntRange(1), metavar="N", help="Stop at this instruction, counted from power-on.")
+@click.option("--gdb", "debug", is_flag=True, help="Open gdb where the replay stops, with the kernel's symbols.")
+@click.option(
+    "-c", "--command", "commands", multiple=True, metavar="CMD", help="gdb runs these and ends; implies --gdb."
+)
+def command(case: str, at: int | None, debug: bool, commands: tuple[str, ...]) -> None:
+    """Run a case that `lab run --record` kept: the same guest, the same instructions, the same end.
+
+    \b
+    lab replay last/with/orphan_comes_back             where did it go wrong, in instructions?
+    lab replay last/with/orphan_comes_back --gdb       and look around there
+    lab replay last/with/orphan_comes_back --gdb --at 399000000
+
+    It stops when the first splat, or the failed assertion, is printed; where nothing was printed, at the end.
+    """
+    from harness.results import index
+    from harness.runner import replay
+
+    folder = _folder(case)
+    recording = replay.load(folder)
+    place = replay.place_of(index.load_case(folder)[1].outcome)
+    with RunScreen() as screen, tempfile.TemporaryDirectory(prefix="lab-replay.") as name:
+        scratch = Path(name)
+        if at is None:
+            screen.step(Step("replaying", note="all of it"))
+            total, seen = replay.measure(recording, folder, scratch, place)
+            screen.line(f"replayed   {total:,} instructions from power-on to the end, as recorded")
+            if place and not seen:
+                raise UserError(f"{place.text!r} is in the record and was not printed again")
+            at = seen or total
+        else:
+            place = None
+        listener = _listener(scratch) if debug or commands else None
+        screen.step(Step("replaying", note=f"up to {at:,}"))
+        with replay.stopped(recording, folder, scratch, place, at, listener) as (machine, found):
+            screen.line(_where(found))
+            if listener:
+                screen.clear()
+                sys.exit(_gdb(Path(recording.symbols), scratch, commands))
+            for line in machine.log.path.read_text(errors="replace").splitlines()[-5:]:
+                screen.line(f"    {line}")
+
+
+def _folder(text: str) -> Path:
+    from harness.results import index
+    from harness.results.run import safe
+
+    parts = text.rsplit("/", 2)
+    if len(parts) != 3:
+        raise UserError(f"{text}: that is not RUN/STATE/CASE", hint="for example last/with/orphan_comes_back")
+    run, state, case = parts
+    entry = index.find(find_workspace().runs, run)
+    folder = entry.path / "cases" / safe(state) / safe(case)
+    if not folder.is_dir():
+        raise UserError(f"{entry.name} has no case {state}/{case}")
+    return folder
+
+
+def _where(found: object) -> str:
+    from harness.runner.replay import Found
+
+    assert isinstance(found, Found)
+    if found.place is None:
+        return f"stopped    at instruction {found.instructions:,}"
+    where = "on the console" if found.place.on_console else "by the case"
+    return (
+        f"stopped    at instruction {found.instructions:,}, at most {found.within:,} behind what was printed {where}:\n"
+        f"           {found.place.text}"
+    )
+
+
+def _listener(folder: Path) -> socket.socket:
+    """A socket file in a private folder: no port is opened."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "gdb"))
+    listener.listen(1)
+    return listener
+
+
+def _gdb(symbols: Path, folder: Path, commands: tuple[str, ...]) -> int:
+    from harness import process
+
+    argv = ["gdb", "-q", "-nx", *(["-batch"] if commands else [])]
+    argv += [str(symbols)] if symbols.is_file() else []
+    argv += [
+        "-ex",
+        "set pagination off",
+        "-ex",
+        "set architecture i386:x86-64",
+        "-ex",
+        f"target remote {folder / 'gdb'}",
+    ]
+    return process.foreground([*argv, *(word for each in commands for word in ("-ex", each))])
