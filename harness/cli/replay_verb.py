@@ -6,6 +6,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from harness.cli.watch import RunScreen
 from harness.errors import UserError
 from harness.paths import find_workspace
 from harness.progress import Step
+
+if TYPE_CHECKING:
+    from harness.runner.replay import Found
 
 
 @click.command("replay")
@@ -54,6 +58,7 @@ def command(case: str, at: int | None, debug: bool, commands: tuple[str, ...]) -
         with replay.stopped(recording, folder, scratch, place, at, listener) as (machine, found):
             screen.line(_where(found))
             if listener:
+                screen.line("           gdb cannot step back here (docs/exact.md): --at an earlier instruction does")
                 screen.clear()
                 sys.exit(_gdb(Path(recording.symbols), scratch, commands))
             for line in machine.log.path.read_text(errors="replace").splitlines()[-5:]:
@@ -75,10 +80,7 @@ def _folder(text: str) -> Path:
     return folder
 
 
-def _where(found: object) -> str:
-    from harness.runner.replay import Found
-
-    assert isinstance(found, Found)
+def _where(found: Found) -> str:
     if found.place is None:
         return f"stopped    at instruction {found.instructions:,}"
     where = "on the console" if found.place.on_console else "by the case"

@@ -440,8 +440,18 @@ class Machine:
         return report.result(self, ended, detail, start.elapsed)
 
     def _settle(self) -> None:
+        if self.options.exact:
+            self._let_end(Deadline(AFTER_CASE))
         while self._open and self._selector.select(0.002):
             self._pump(0)
+
+    def _let_end(self, deadline: Deadline) -> None:
+        """An exact guest ends by itself, and only then has its console said all: it may lag behind the case's words."""
+        stands = bool(self.options.record or self.options.replay)
+        while "console" in self._open and not deadline.expired:
+            if stands and not self.monitor.ask("query-status")["running"]:
+                return
+            self._pump(0.02)
 
     def _collect(self, report: _Report, deadline: Deadline, silence: float) -> None:
         while not report.take(self._next(deadline, silence)):
