@@ -27,24 +27,26 @@ STAGES = {
 class RunScreen(Screen):
     """A ``Watcher`` on the terminal."""
 
+    _told_why = False
+
     def step(self, step: Step) -> None:
         super().step(step._replace(stage=STAGES.get(step.stage, step.stage)))
 
     def built(self, _state: State, kernel: Kernel) -> None:
-        how = "cached" if kernel.cached else "built "
-        self.line(f"kernel   {kernel.label:<{LABEL}} {how} {kernel.key[:6]}   {duration(kernel.seconds)}")
+        how = f"cached {kernel.key[:6]}" if kernel.cached else f"built  {kernel.key[:6]}   {duration(kernel.seconds)}"
+        self.line(f"kernel   {kernel.label:<{LABEL}} {how}")
 
     def booted(self, ready: Ready) -> None:
         what = ", ".join(filter(None, [ready.suite.image, ready.filesystem.type if ready.filesystem else ""]))
-        under = f"{ready.accel.accelerator.value.upper()} ({ready.accel.reason})"
+        if not self._told_why:
+            self.line(f"guest    {what:<{LABEL}} {ready.accel.accelerator.value.upper()} ({ready.accel.reason})")
+            self._told_why = True
         if ready.unborn:
-            self.line(click.style(f"guest    {what}, {ready.state.name}: never ready under {under}", fg="red"))
+            self.line(click.style(f"         {ready.state.name}: never ready: {ready.unborn.detail}", fg="red"))
         elif ready.cold:
-            self.line(f"guest    {what}, {ready.state.name}: every case boots its own under {under}")
+            self.line(f"         {ready.state.name}: every case boots a guest of its own")
         else:
-            self.line(
-                f"guest    {what}, {ready.state.name}: ready to fork under {under}   {duration(ready.boot_seconds)}"
-            )
+            self.line(f"         {ready.state.name}: booted, saved, ready to fork   {duration(ready.boot_seconds)}")
 
     def judged(self, result: CaseResult, done: int, total: int) -> None:
         super().step(Step("cases", done, total, f"{result.state} {result.case}"))

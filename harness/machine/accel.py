@@ -108,7 +108,8 @@ def _probe(boots: Callable[[Accelerator], float]) -> tuple[Accelerator, str]:
     try:
         seconds = boots(Accelerator.KVM)
     except LabError as exc:
-        return Accelerator.TCG, f"KVM: the device opens, but {exc.message.splitlines()[0]}"
+        why = exc.message.splitlines()[0].replace("qemu-system-x86_64: error: ", "")
+        return Accelerator.TCG, f"KVM: the device opens, but {why}"
     return Accelerator.KVM, f"a probe guest was ready in {seconds:.1f} s"
 
 
