@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.catalogue.model import Kind
 from harness.results.model import CaseResult, RunResult
 from harness.results.text import plain, word
 
@@ -73,7 +74,10 @@ def _of(cells: Sequence[tuple[str, CaseResult]], value: str, case: str, state: s
 
 def _point(value: str, name: str, cells: Sequence[CaseResult]) -> Point:
     numbers = tuple(cell.outcome.costs[name] for cell in cells if name in cell.outcome.costs)
-    return Point(value, numbers, word(cells[0].outcome) if cells and not numbers else "")
+    if numbers or not cells:
+        return Point(value, numbers)
+    outcome = cells[0].outcome
+    return Point(value, (), "not reported" if outcome.kind is Kind.PASSED else word(outcome))
 
 
 def unequal(lines: Sequence[Line]) -> list[str]:
@@ -124,12 +128,13 @@ def table(lines: Sequence[Line], states: Sequence[str]) -> str:
     rows: dict[tuple[str, str], dict[str, Line]] = {}
     for line in lines:
         rows.setdefault((line.case, line.name), {})[line.state] = line
-    titles = {key: key[1] if key[0].startswith(key[1]) else f"{key[0]}: {key[1]}" for key in rows}
-    first = max(len(title) for title in titles.values()) + 4
+    names = [name for _, name in rows]
+    titles = {(case, name): name if names.count(name) == 1 else f"{case}: {name}" for case, name in rows}
+    first = max(22, *(len(title) for title in titles.values())) + 4
     *before, last = states
     head = "".join(state.rjust(14) for state in states) + "".join(f"{last}:{state}".rjust(14) for state in before)
     return "\n".join(
-        ("in instructions".ljust(first) + head, *(_row(titles[key], first, rows[key], states) for key in rows))
+        ("instructions, or bytes".ljust(first) + head, *(_row(titles[key], first, rows[key], states) for key in rows))
     )
 
 
