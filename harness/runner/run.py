@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
@@ -97,21 +98,27 @@ def run(place: Place, job: Job, wishes: Wishes, watcher: Watcher, argv: tuple[st
     Raises UserError, SeriesError, BuildError or InfraError; a run folder that was begun says so then.
     """
     kernels = build_kernels(place, job, wishes, watcher)
-    with RunFolder.create(place.workspace.runs, job.scenario.name) as folder, _scratch(folder) as scratch:
-        walk = _Walk(place, job, wishes, watcher, folder, scratch)
-        states = zip(job.states, kernels, strict=True)
-        packed = [pack(place, job, state, kernel, wishes, scratch) for state, kernel in states]
-        if wishes.exact:
-            packed = [exact.ready(each, place.cache, record=wishes.record) for each in packed]
-        folder.write_manifest(_manifest(walk, packed, argv), diff=facts.git_diff(place.workspace.root))
+    packed = _pack(place, job, kernels, wishes)
+    manifest, diff = _manifest(place, job, wishes, packed, argv), facts.git_diff(place.workspace.root)
+    with RunFolder.create(place.workspace.runs, job.scenario.name) as folder:
+        folder.write_manifest(manifest, diff=diff)
         for kernel, state in zip(kernels, job.states, strict=True):
             folder.keep_config(state.name, kernel.config)
-        ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
-        for each in ready:
-            watcher.booted(each)
-        _run_cases(walk, ready)
-        walk.durations.keep()
+        with _scratch(folder) as scratch:
+            walk = _Walk(place, job, wishes, watcher, folder, scratch)
+            ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
+            for each in ready:
+                watcher.booted(each)
+            _run_cases(walk, ready)
+            walk.durations.keep()
         return Finished(folder, folder.finish())
+
+
+def _pack(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
+    with tempfile.TemporaryDirectory(prefix="lab-probe.") as probe:
+        states = zip(job.states, kernels, strict=True)
+        packed = [pack(place, job, state, kernel, wishes, Path(probe)) for state, kernel in states]
+    return [exact.ready(each, place.cache, record=wishes.record) for each in packed] if wishes.exact else packed
 
 
 @contextlib.contextmanager
@@ -168,8 +175,7 @@ def _expected(job: Job, state: State, case: str) -> Expectation | None:
     return job.suite.expectation(case, state.expected_as) if state.promised else None
 
 
-def _manifest(walk: _Walk, packed: list[Ready], argv: tuple[str, ...]) -> model.Manifest:
-    job, wishes = walk.job, walk.wishes
+def _manifest(place: Place, job: Job, wishes: Wishes, packed: list[Ready], argv: tuple[str, ...]) -> model.Manifest:
     sandboxed = process.sandbox_works()
     return model.Manifest(
         scenario=job.scenario.name,
@@ -184,7 +190,7 @@ def _manifest(walk: _Walk, packed: list[Ready], argv: tuple[str, ...]) -> model.
             "environment": " ".join(wishes.environment),
         },
         tools=facts.tools(),
-        workspace=facts.git_state(walk.place.workspace.root),
+        workspace=facts.git_state(place.workspace.root),
         kernels=tuple(
             model.Kernel(
                 state=each.state.name, key=each.kernel.key, label=each.kernel.label, release=each.kernel.release

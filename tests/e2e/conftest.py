@@ -60,8 +60,12 @@ def copy_workspace(target):
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """The lab's own declarations, results kept apart from the user's."""
-    return copy_workspace(tmp_path_factory.mktemp("workspace"))
+    """The lab's own declarations, results kept apart from the user's, and every kernel built before a test counts."""
+    lab = copy_workspace(tmp_path_factory.mktemp("workspace"))
+    for scenario in ("selftest", "ext4-unlinked"):
+        built = lab.run("build", scenario)
+        assert built.returncode == 0, built.stdout + built.stderr
+    return lab
 
 
 @pytest.fixture

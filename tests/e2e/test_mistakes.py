@@ -33,9 +33,12 @@ DOES_NOT_COMPILE = """\
 diff --git a/fs/d_path.c b/fs/d_path.c
 --- a/fs/d_path.c
 +++ b/fs/d_path.c
-@@ -1,1 +1,2 @@
+@@ -1,4 +1,5 @@
  /* SPDX-License-Identifier: GPL-2.0 */
 +int lab_is_wrong(void) { return undeclared_name; }
+ #include <linux/syscalls.h>
+ #include <linux/export.h>
+ #include <linux/uaccess.h>
 """
 
 
@@ -102,7 +105,7 @@ def test_a_tool_that_is_missing(spoiled, tmp_path):
 def test_interrupted_while_guests_run(lab):
     before = set(lab.runs())
     run = lab.start("run", "selftest/timeout")
-    until(lambda: any("qemu" in args for _, args in children_of(run.pid)), 60)
+    until(lambda: any("-nodefaults" in args for _, args in children_of(run.pid)), 60)
     guests = [pid for pid, _ in children_of(run.pid)]
     said = interrupt(run)
     assert run.returncode == 130
@@ -116,7 +119,7 @@ def test_interrupted_while_guests_run(lab):
 def test_killed_outright(lab):
     before = set(lab.runs())
     run = lab.start("run", "selftest/timeout")
-    until(lambda: any("qemu" in args for _, args in children_of(run.pid)), 60)
+    until(lambda: any("-nodefaults" in args for _, args in children_of(run.pid)), 60)
     guests = [pid for pid, _ in children_of(run.pid)]
     run.kill()
     run.communicate()
