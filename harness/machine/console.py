@@ -55,12 +55,20 @@ class Watch:
     def feed(self, data: bytes) -> list[Alarm]:
         """The alarms that these bytes raise for the first time."""
         *lines, self._rest = (self._rest + data).split(b"\n")
+        if lines:
+            self._complete(lines[0].decode(errors="replace").strip())
         found = [alarm for line in lines if (alarm := self._look(line, PATTERNS))]
         # A panicking kernel may die within the line: its beginning is enough. Others are told by how they go on.
         if alarm := self._look(self._rest, {Alarm.PANIC: PANIC}):
             found.append(alarm)
         self._rest = self._rest[-LINE_MAX:]
         return found
+
+    def _complete(self, line: str) -> None:
+        """A panic that was told by the beginning of its line is told whole once the line has ended."""
+        begun = self.first.get(Alarm.PANIC)
+        if begun and line.startswith(begun):
+            self.first[Alarm.PANIC] = line
 
     def _look(self, line: bytes, patterns: Mapping[Alarm, re.Pattern[bytes]]) -> Alarm | None:
         for alarm, pattern in patterns.items():

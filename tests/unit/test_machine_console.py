@@ -86,3 +86,10 @@ def test_a_case_begins_at_the_first_marker(tmp_path):
     path.write_bytes(b"boot\n[1.0] mark\nmine\n[2.0] mark\n")
     assert after_marker(path, b"mark") == len(b"boot\n")
     assert after_marker(path, b"none") == len(path.read_bytes())
+
+
+def test_a_panic_seen_within_its_line_is_told_whole():
+    watch = Watch()
+    assert watch.feed(b"[    1.0] Kernel panic - not syncing: ") == [Alarm.PANIC]
+    assert watch.feed(b"sysrq triggered crash\r\n[    1.0] CPU: 0\n") == []
+    assert watch.first[Alarm.PANIC] == "[    1.0] Kernel panic - not syncing: sysrq triggered crash"
