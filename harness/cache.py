@@ -111,6 +111,8 @@ class Cache:
             found = self.get(kind, key)
             if found is not None:
                 return found
+            for left in entry.parent.glob(f".{key}.*/"):  # by a lab that was killed: we hold the lock
+                shutil.rmtree(left, ignore_errors=True)
             scratch = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=entry.parent))
             try:
                 build(scratch)

@@ -46,7 +46,12 @@ class RunScreen(Screen):
         elif ready.cold:
             self.line(f"         {ready.state.name}: every case boots a guest of its own")
         else:
-            self.line(f"         {ready.state.name}: booted, saved, ready to fork   {duration(ready.boot_seconds)}")
+            when = (
+                f"booted in {duration(ready.boot_seconds)} and saved"
+                if ready.boot_seconds
+                else "saved by an earlier run"
+            )
+            self.line(f"         {ready.state.name}: {when}, ready to fork")
 
     def judged(self, result: CaseResult, done: int, total: int) -> None:
         super().step(Step("cases", done, total, f"{result.state} {result.case}"))

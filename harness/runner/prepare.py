@@ -66,7 +66,7 @@ class Ready:
     record: bool = False
     snapshot: snapshot.Snapshot | None = None
     unborn: RawResult | None = None
-    boot_seconds: float = 0.0
+    boot_seconds: float = 0.0  # 0 when the guest was saved by an earlier run
 
     def program_of(self, case: str) -> str:
         """The path of a case's program below /cases of the guest."""
@@ -155,6 +155,9 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
     if ready.cold:
         return ready
     key = _snapshot_key(ready)
+    found = cache.get("snapshots", key)
+    if found:
+        return replace(ready, snapshot=snapshot.load(found))
     started = time.monotonic()
     try:
         entry = cache.make("snapshots", key, lambda scratch: _boot_and_save(ready, scratch, folder, progress))

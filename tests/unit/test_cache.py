@@ -38,6 +38,14 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert [path.name for path in (tmp_path / "kernels").iterdir()] == [".k.lock"]
 
 
+def test_what_a_killed_lab_left_is_cleared(tmp_path):
+    left = tmp_path / "kernels" / ".k.left"
+    left.mkdir(parents=True)
+    (left / "half").write_text("")
+    Cache(tmp_path).make("kernels", "k", lambda folder: None)
+    assert not left.exists()
+
+
 def test_two_labs_make_it_once(tmp_path):
     program = (
         "import sys, time, pathlib\n"
