@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import UserError
 
 
+def shipped_root() -> Path:
+    """What ships with the lab: its own tree, or the copy that an installed package carries."""
+    tree = Path(__file__).resolve().parent.parent
+    return tree if is_workspace(tree) else tree / "harness" / "shipped"
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with kernel-patches/, images/, testcases/ and results/: the lab's own tree is one."""
+    """A folder with kernel-patches/, testcases/ and results/: the lab's own tree is one.
+
+    Bases, config fragments, images, filesystems, headers and tools that ship with the lab can be used in every
+    workspace; a workspace's own file of the same name wins. Series and suites are the workspace's alone.
+    """
 
     root: Path
+    shipped: Path = field(default_factory=lambda: shipped_root())
 
     @property
-    def bases(self) -> Path:
-        return self.root / "kernel-patches" / "bases"
+    def layers(self) -> tuple[Path, ...]:
+        """The folders that what is shared comes from, the one that wins last."""
+        return (self.root,) if self.root == self.shipped else (self.shipped, self.root)
 
-    @property
-    def fragments(self) -> Path:
-        return self.root / "kernel-patches" / "config"
+    def find(self, name: str) -> Path:
+        """A shared file or folder by its path below the workspace; the workspace's own path when nobody has it."""
+        return next((layer / name for layer in reversed(self.layers) if (layer / name).exists()), self.root / name)
 
     @property
     def series(self) -> Path:
         return self.root / "kernel-patches"
 
     @property
-    def images(self) -> Path:
-        return self.root / "images"
-
-    @property
-    def filesystems(self) -> Path:
-        return self.root / "images" / "filesystems"
+    def include(self) -> tuple[Path, ...]:
+        """Where headers of test programs are, the workspace's own first; a folder may be missing."""
+        return tuple(layer / "testcases" / "include" for layer in reversed(self.layers))
 
     @property
     def suites(self) -> Path:
@@ -59,13 +68,12 @@ def find_workspace(start: Path | None = None) -> Workspace:
             raise UserError(f"LAB_WORKSPACE={asked} has no kernel-patches/ and testcases/")
         return Workspace(Path(asked).resolve())
     here = (start or Path.cwd()).resolve()
-    own_tree = Path(__file__).resolve().parent.parent
-    for folder in (here, *here.parents, own_tree):
+    for folder in (here, *here.parents, shipped_root()):
         if is_workspace(folder):
             return Workspace(folder)
     raise UserError(
         f"no workspace around {here}",
-        hint="run lab inside a folder that has kernel-patches/ and testcases/, or set LAB_WORKSPACE",
+        hint="`lab init FOLDER` makes one; or run lab inside a folder that has kernel-patches/ and testcases/",
     )
 
 

@@ -111,8 +111,14 @@ def _folder(folder: Path, name: str, kind: type[T]) -> dict[str, T]:
     return {path.parent.name: read(path, kind) for path in sorted(folder.glob(f"*/{name}"))}
 
 
-def _files(folder: Path, kind: type[T]) -> dict[str, T]:
-    return {path.stem: read(path, kind) for path in sorted(folder.glob("*.toml"))}
+def _shared(workspace: Workspace, pattern: str) -> list[Path]:
+    """The files below the workspace and what ships with the lab that match, sorted; of two with one name the former."""
+    found = {path.relative_to(layer): path for layer in workspace.layers for path in layer.glob(pattern)}
+    return [path for _, path in sorted(found.items())]
+
+
+def _files(workspace: Workspace, folder: str, kind: type[T]) -> dict[str, T]:
+    return {path.stem: read(path, kind) for path in _shared(workspace, f"{folder}/*.toml")}
 
 
 def load(workspace: Workspace) -> Catalogue:
@@ -122,11 +128,11 @@ def load(workspace: Workspace) -> Catalogue:
     """
     catalogue = Catalogue(
         root=workspace.root,
-        bases=_files(workspace.bases, Base),
-        fragments={path.stem: path for path in sorted(workspace.fragments.glob("*.config"))},
+        bases=_files(workspace, "kernel-patches/bases", Base),
+        fragments={path.stem: path for path in _shared(workspace, "kernel-patches/config/*.config")},
         series=_folder(workspace.series, "series.toml", Series),
-        images=_folder(workspace.images, "image.toml", Image),
-        filesystems=_files(workspace.filesystems, Filesystem),
+        images={path.parent.name: read(path, Image) for path in _shared(workspace, "images/*/image.toml")},
+        filesystems=_files(workspace, "images/filesystems", Filesystem),
         suites=_folder(workspace.suites, "suite.toml", Suite),
     )
     _check_bases(workspace, catalogue)
@@ -144,7 +150,7 @@ def _known(path: Path, key: str, word: str, known: Iterable[str], what: str) -> 
 
 def _check_bases(workspace: Workspace, catalogue: Catalogue) -> None:
     for name, base in catalogue.bases.items():
-        path = workspace.bases / f"{name}.toml"
+        path = workspace.find(f"kernel-patches/bases/{name}.toml")
         given = [key for key in ("package", "git", "tarball", "url") if getattr(base, key)]
         if len(given) != 1:
             said = f"has {' and '.join(given)}" if given else "has none"

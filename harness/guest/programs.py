@@ -6,7 +6,7 @@ kernel tree for all bases, since their teardown rules differ between versions), 
 (``include``).
 
     programs = build_programs({"cases/unlinked/alias_test": Path(".../alias_test.c")}, cache,
-                              headers=kernel.headers, selftests=pinned, include=(workspace.suites / "include",))
+                              headers=kernel.headers, selftests=pinned, include=workspace.include)
 """
 
 from __future__ import annotations

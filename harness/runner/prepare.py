@@ -129,14 +129,14 @@ def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
     workspace, cache = place.workspace, place.cache
     image = place.catalogue.images[job.suite.image]
     folder = workspace.suites / job.scenario.suite
-    sources = {f"bin/{name}": workspace.suites / "tools" / f"{name}.c" for name in image.tools}
+    sources = {f"bin/{name}": workspace.find(f"testcases/tools/{name}.c") for name in image.tools}
     for name in program_names(workspace, job):
         sources[f"cases/{job.scenario.suite}/{name}"] = folder / f"{name}.c"
     built = programs.build_programs(
         sources, cache,
-        headers=kernel.headers, selftests=_pinned_headers(place), include=(workspace.suites / "include",),
+        headers=kernel.headers, selftests=_pinned_headers(place), include=workspace.include,
     )  # fmt: skip
-    agent = workspace.images / job.suite.image / "agent.c"
+    agent = workspace.find(f"images/{job.suite.image}/agent.c")
     return initramfs.build(agent, built, cache, headers=kernel.headers, busybox=image.busybox)
 
 

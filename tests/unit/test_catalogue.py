@@ -40,7 +40,7 @@ def workspace(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return Workspace(tmp_path)
+    return Workspace(tmp_path, shipped=tmp_path)
 
 
 def edit(workspace, name, old, new):
