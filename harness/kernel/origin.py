@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from harness import process
 from harness.cache import digest_file
 from harness.catalogue.model import Base
 from harness.errors import InfraError, UserError
+from harness.kernel import apt
 from harness.progress import Progress, Step
 
 USR_SRC = Path("/usr/src")
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 CHUNK = 1 << 20
 
 
@@ -28,13 +29,15 @@ class Tarball:
     package_version: str = ""
 
 
-def get(base: Base, root: Path, scratch: Path, progress: Progress) -> Tarball:
+def get(base: Base, root: Path, scratch: Path, progress: Progress, *, refresh: bool = False) -> Tarball:
     """The tarball of a base that is not a git tree; what has to be downloaded goes into ``scratch``.
+
+    ``refresh``: the newest there is, whatever the machine's lists of packages say.
 
     Raises UserError for a file that is missing or has the wrong checksum, InfraError when nothing can be reached.
     """
     if base.package:
-        return _from_package(base.package, scratch, progress)
+        return _from_package(base.package, scratch, progress, refresh)
     if base.url:
         return _from_url(base.url, base.sha256, scratch, progress)
     return _from_file(local_path(base.tarball, root), base.sha256, progress)
@@ -84,23 +87,59 @@ def _from_url(url: str, sha256: str, scratch: Path, progress: Progress) -> Tarba
     return Tarball(target, found, url)
 
 
-def _from_package(package: str, scratch: Path, progress: Progress) -> Tarball:
+Found = tuple[Path, str]
+"""A tarball, and the version of the package that has it."""
+
+
+def _from_package(package: str, scratch: Path, progress: Progress, refresh: bool) -> Tarball:
     """The tarball in a Debian source package: the installed one when apt has none newer, else the archive's."""
     tried: list[str] = []
     installed = _installed(package, tried)
-    candidate = _candidate(package, tried)
-    if installed and (not candidate or _not_older(installed[1], candidate)):
-        return _checked(package, *installed, progress)
-    if candidate:
-        downloaded = _download(package, scratch, tried, progress)
-        if downloaded:
-            return _checked(package, *downloaded, progress)
-    if installed:
-        return _checked(package, *installed, progress)
-    raise InfraError(
-        f"cannot get the Debian package {package}: " + "; ".join(tried),
-        hint="`apt-get update` may help; a base may also be a local tarball or git tree (docs/kernels.md)",
-    )
+    found = None
+    for asked in _ways_to_ask(scratch, tried, progress, refresh):
+        found = found or _newest(asked, package, installed, scratch, tried, progress)
+        if found:
+            break
+    found = found or installed
+    if found is None:
+        raise InfraError(
+            f"cannot get the Debian package {package}: " + "; ".join(tried),
+            hint="a base may also be a tarball, a URL or a git tree (docs/kernels.md)",
+        )
+    return _checked(package, *found, progress)
+
+
+def _ways_to_ask(scratch: Path, tried: list[str], progress: Progress, refresh: bool) -> Iterator[apt.Apt]:
+    """apt with the machine's lists of packages, which may be old or not there, then with lists fetched now."""
+    if not apt.here():
+        tried.append("this host has no apt")
+        return
+    if not refresh:
+        yield apt.system()
+    progress(Step("fetch", note="apt-get update, into the lab's cache"))
+    try:
+        fresh = apt.fresh(scratch)
+    except InfraError as exc:
+        tried.append(f"new lists of packages cannot be fetched, is there a network? ({exc.message})")
+        return
+    yield fresh
+
+
+def _newest(
+    asked: apt.Apt, package: str, installed: Found | None, scratch: Path, tried: list[str], progress: Progress
+) -> Found | None:
+    candidate = asked.candidate(package)
+    if installed and (candidate is None or _not_older(installed[1], candidate)):
+        return installed
+    if candidate is None:
+        tried.append(f"{asked.lists} have no such package")
+        return None
+    progress(Step("fetch", note=f"apt-get download {package}"))
+    try:
+        return _unpacked(package, asked.download(package, scratch), scratch)
+    except apt.DownloadError as exc:
+        tried.append(f"{candidate}, as {asked.lists} have it, cannot be downloaded ({exc.message})")
+        return None
 
 
 def _checked(package: str, path: Path, version: str, progress: Progress) -> Tarball:
@@ -112,7 +151,7 @@ def _tarball_in(folder: Path, package: str) -> Path | None:
     return next((found for found in sorted(folder.glob(f"{package}.tar*")) if found.is_file()), None)
 
 
-def _installed(package: str, tried: list[str]) -> tuple[Path, str] | None:
+def _installed(package: str, tried: list[str]) -> Found | None:
     """Path and version of the installed package's tarball, when it is as dpkg installed it."""
     path = _tarball_in(USR_SRC, package)
     if path is None or process.find("dpkg-query") is None:
@@ -129,34 +168,11 @@ def _installed(package: str, tried: list[str]) -> tuple[Path, str] | None:
     return path, version
 
 
-def _candidate(package: str, tried: list[str]) -> str | None:
-    """The version apt would download."""
-    if process.find("apt-cache") is None:
-        tried.append("this host has no apt")
-        return None
-    asked = process.run(["apt-cache", "policy", package], check=False)
-    for line in asked.stdout.splitlines():
-        key, _, version = line.strip().partition(": ")
-        if key == "Candidate" and version != "(none)":
-            return version
-    tried.append("apt knows no such package")
-    return None
-
-
 def _not_older(mine: str, other: str) -> bool:
     return process.run(["dpkg", "--compare-versions", mine, "ge", other], check=False).ok
 
 
-def _download(package: str, scratch: Path, tried: list[str], progress: Progress) -> tuple[Path, str] | None:
-    """Let apt download and verify the package, and take the tarball out of it. Needs no root."""
-    progress(Step("fetch", note=f"apt-get download {package}"))
-    proxies = {name: os.environ[name] for each in PROXIES for name in (each, each.upper()) if name in os.environ}
-    done = process.run(["apt-get", "download", package], cwd=scratch, env=proxies, check=False)
-    deb = next(iter(sorted(scratch.glob(f"{package}_*.deb"))), None)
-    if not done.ok or deb is None:
-        last = [line for line in done.stderr.splitlines() if line.startswith("E:")][:2]
-        tried.append("apt-get download failed" + (f" ({' '.join(last)})" if last else ""))
-        return None
+def _unpacked(package: str, deb: Path, scratch: Path) -> Found:
     version = process.run(["dpkg-deb", "-f", os.fspath(deb), "Version"]).stdout.strip()
     process.run(["dpkg-deb", "-x", os.fspath(deb), os.fspath(scratch / "package")])
     with contextlib.suppress(OSError):

@@ -79,7 +79,7 @@ def fetch(
         lock(declared.with_suffix(".lock"), lambda: progress(Step("wait", note=f"another lab fetches {name}"))),
     ):
         return (None if refresh else _remembered(name, declared, cache)) or _from_tarball(
-            name, base, root, declared, cache, progress
+            name, base, root, declared, cache, progress, refresh
         )
 
 
@@ -106,9 +106,11 @@ def _load(name: str, key: str, entry: Path) -> Source:
     return Source(name, key, entry / "git", msgspec.json.decode((entry / "source.json").read_bytes(), type=Record))
 
 
-def _from_tarball(name: str, base: Base, root: Path, declared: Path, cache: Cache, progress: Progress) -> Source:
+def _from_tarball(
+    name: str, base: Base, root: Path, declared: Path, cache: Cache, progress: Progress, refresh: bool
+) -> Source:
     with tempfile.TemporaryDirectory(prefix=".fetch.", dir=cache.root) as scratch:
-        tarball = origin.get(base, root, Path(scratch), progress)
+        tarball = origin.get(base, root, Path(scratch), progress, refresh=refresh)
         key = digest(IMPORTER, "tarball", tarball.sha256)
 
         def build(entry: Path) -> None:
