@@ -8,11 +8,18 @@ from pathlib import Path
 
 from harness.errors import UserError
 
+OWN_TREE = Path(__file__).resolve().parent.parent
+"""The lab's clone; of an installed package, the folder it was installed in."""
+
 
 def shipped_root() -> Path:
     """What ships with the lab: its own tree, or the copy that an installed package carries."""
-    tree = Path(__file__).resolve().parent.parent
-    return tree if is_workspace(tree) else tree / "harness" / "shipped"
+    return OWN_TREE if is_workspace(OWN_TREE) else OWN_TREE / "harness" / "shipped"
+
+
+def own_command() -> str:
+    """What a person types to run this lab."""
+    return os.environ.get("LAB_COMMAND") or "lab"
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def find_workspace(start: Path | None = None) -> Workspace:
             raise UserError(f"LAB_WORKSPACE={asked} has no kernel-patches/ and testcases/")
         return Workspace(Path(asked).resolve())
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents, shipped_root()):
+    for folder in (here, *here.parents, OWN_TREE):
         if is_workspace(folder):
             return Workspace(folder)
     raise UserError(

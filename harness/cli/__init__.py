@@ -21,6 +21,7 @@ VERBS = {
     "shell": "a shell in a guest, with the filesystem mounted and the cases in place",
     "results": "list, show and judge again what was run",
     "cache": "what the cache holds, and how to make it smaller",
+    "init": "make a workspace for a series of your own",
     "doctor": "what this machine has and lacks, and which accelerator really works",
     "test": "test the harness itself",
 }

@@ -21,13 +21,14 @@ FORBIDDEN = {
     "machine": ("kernel", "guest", "verdict", "results", "runner", "cli", "plan"),
     "results": ("kernel", "guest", "machine", "runner", "cli"),
     "runner": ("cli",),
+    "init": ("kernel", "guest", "machine", "runner", "cli", "plan"),
 }
 ONE_DOOR = {
     "subprocess": {"process.py"},
     "pexpect": {"machine/console.py"},
     "fabric": {"machine/ssh.py"},
     "paramiko": {"machine/ssh.py"},
-    "jinja2": {"guest", "results"},
+    "jinja2": {"guest", "results", "init"},
 }
 
 

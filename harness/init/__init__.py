@@ -1,0 +1,1 @@
+"""New workspaces: what `lab init` writes."""
