@@ -19,6 +19,11 @@ class Applied:
     series: str
     patches: int | None = None
 
+    @property
+    def label(self) -> str:
+        """For people: ``checkpoint-relink``, ``checkpoint-relink[1-3]``."""
+        return self.series if self.patches is None else f"{self.series}[1-{self.patches}]"
+
 
 @dataclass(frozen=True)
 class State:
@@ -31,7 +36,7 @@ class State:
     @property
     def label(self) -> str:
         """For people: ``checkpoint-core + checkpoint-relink[1-3]``; empty for the plain base."""
-        return " + ".join(a.series if a.patches is None else f"{a.series}[1-{a.patches}]" for a in self.stack)
+        return " + ".join(applied.label for applied in self.stack)
 
     @property
     def expected_as(self) -> str:

@@ -10,13 +10,14 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.catalogue.model import Base, Catalogue, Filesystem, Image, Scenario, Series, Suite
+from harness.catalogue.model import Base, Catalogue, Filesystem, Image, Known, KnownSplats, Scenario, Series, Suite
 from harness.errors import DeclarationError, UserError
 from harness.paths import Workspace
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 STATES = ("base", "without", "with")
+KNOWN = "known-splats.toml"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -134,12 +135,30 @@ def load(workspace: Workspace) -> Catalogue:
         images={path.parent.name: read(path, Image) for path in _shared(workspace, "images/*/image.toml")},
         filesystems=_files(workspace, "images/filesystems", Filesystem),
         suites=_folder(workspace.suites, "suite.toml", Suite),
+        known=known_splats(workspace.root / KNOWN),
     )
     _check_bases(workspace, catalogue)
     _check_series(workspace, catalogue)
     for name, suite in catalogue.suites.items():
         _check_suite(workspace.suites / name / "suite.toml", suite, catalogue)
     return catalogue
+
+
+def known_splats(path: Path) -> dict[str, Known]:
+    """The complaints that a workspace declares as known, by fingerprint; none when there is no such file.
+
+    Raises DeclarationError.
+    """
+    if not path.exists():
+        return {}
+    declared = read(path, KnownSplats).splats
+    for fingerprint, known in declared.items():
+        where = _where(path, path.read_text(), fingerprint)
+        if not re.fullmatch(r"[0-9a-f]{12}", fingerprint):
+            raise DeclarationError(where, f"{fingerprint!r} is no fingerprint: 12 hex digits, as outcome.json has them")
+        if not known.reason.strip():
+            raise DeclarationError(where, f"{fingerprint}: a known complaint has a reason")
+    return declared
 
 
 def _known(path: Path, key: str, word: str, known: Iterable[str], what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -163,6 +164,20 @@ class Suite(Declared, frozen=True, kw_only=True):
         return own or self.expect.get(state) or Expectation(status=Status.PASS)
 
 
+class Known(Declared, frozen=True, kw_only=True):
+    """A table of known-splats.toml: a complaint that is known, by its fingerprint. It stays red; it is no news."""
+
+    title: str  # as the lab names it
+    reason: str  # where it is tracked, who fixes it
+    expires: datetime.date  # the last day on which it is known; afterwards it is news again
+
+
+class KnownSplats(Declared, frozen=True, kw_only=True):
+    """known-splats.toml in the workspace."""
+
+    splats: dict[str, Known] = {}
+
+
 class Scenario(msgspec.Struct, frozen=True):
     """A suite on a filesystem: ``<filesystem>-<suite>``, or the suite's own name when it wants no filesystem."""
 
@@ -181,6 +196,7 @@ class Catalogue(msgspec.Struct, frozen=True):
     images: dict[str, Image]
     filesystems: dict[str, Filesystem]
     suites: dict[str, Suite]
+    known: dict[str, Known] = {}
 
     def scenarios(self) -> dict[str, Scenario]:
         """Every scenario, by name, sorted."""

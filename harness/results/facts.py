@@ -38,6 +38,7 @@ def tools() -> Tools:
         lab = ""
     return Tools(
         lab=lab,
+        host=platform.node(),
         python=platform.python_version(),
         qemu=_first_line("qemu-system-x86_64", "--version"),
         compiler=_first_line("gcc", "--version"),

@@ -25,9 +25,10 @@ class RunStatus(StrEnum):
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """Versions of what took part; empty for a tool that is not there."""
+    """Versions of what took part, and the host's name; empty for a tool that is not there."""
 
     lab: str = ""
+    host: str = ""
     python: str = ""
     qemu: str = ""
     compiler: str = ""
@@ -42,12 +43,20 @@ class GitState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
-    """One state's kernel: its artefact key, what it is for people (``6.12.117 + checkpoint-core``)."""
+    """One state's kernel: its artefact key, what it is for people (``6.12.117 + checkpoint-core``).
+
+    ``source`` is the base's commit; ``stack`` the series on it (``relink[1-3]`` for the first three patches);
+    ``config`` the further fragments.
+    """
 
     state: str
     key: str
     label: str
     release: str = ""
+    base: str = ""
+    source: str = ""
+    stack: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
 
 
 class Accel(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ class Wishes:
 
     ``exact`` counts instructions (harness.runner.exact), ``record`` also keeps
     what it takes to run a case again (harness.runner.replay); ``environment`` are NAME=VALUE that programs see.
+    ``notes`` are kept among the manifest's options: which nightly a run belongs to.
     """
 
     accelerator: str | None = None
@@ -37,6 +38,7 @@ class Wishes:
     exact: bool = False
     record: bool = False
     environment: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

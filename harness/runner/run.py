@@ -19,6 +19,7 @@ from typing import Protocol
 
 from harness import process
 from harness.catalogue.model import Expectation, Kind
+from harness.history.store import remember
 from harness.kernel.build import Kernel, build
 from harness.machine import command
 from harness.machine.command import Disk
@@ -100,18 +101,28 @@ def run(place: Place, job: Job, wishes: Wishes, watcher: Watcher, argv: tuple[st
     kernels = build_kernels(place, job, wishes, watcher)
     packed = _pack(place, job, kernels, wishes)
     manifest, diff = _manifest(place, job, wishes, packed, argv), facts.git_diff(place.workspace.root)
-    with RunFolder.create(place.workspace.runs, job.scenario.name) as folder:
-        folder.write_manifest(manifest, diff=diff)
-        for kernel, state in zip(kernels, job.states, strict=True):
-            folder.keep_config(state.name, kernel.config)
-        with _scratch(folder) as scratch:
-            walk = _Walk(place, job, wishes, watcher, folder, scratch)
-            ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
-            for each in ready:
-                watcher.booted(each)
-            _run_cases(walk, ready)
-            walk.durations.keep()
-        return Finished(folder, folder.finish())
+    folder = RunFolder.create(place.workspace.runs, job.scenario.name)
+    try:
+        with folder:
+            folder.write_manifest(manifest, diff=diff)
+            for kernel, state in zip(kernels, job.states, strict=True):
+                folder.keep_config(state.name, kernel.config)
+            return Finished(folder, _walk(place, job, wishes, watcher, folder, packed))
+    finally:
+        remember(place.workspace, folder.path)
+
+
+def _walk(
+    place: Place, job: Job, wishes: Wishes, watcher: Watcher, folder: RunFolder, packed: list[Ready]
+) -> model.RunResult:
+    with _scratch(folder) as scratch:
+        walk = _Walk(place, job, wishes, watcher, folder, scratch)
+        ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
+        for each in ready:
+            watcher.booted(each)
+        _run_cases(walk, ready)
+        walk.durations.keep()
+    return folder.finish()
 
 
 def _pack(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
@@ -188,18 +199,27 @@ def _manifest(place: Place, job: Job, wishes: Wishes, packed: list[Ready], argv:
             "jobs": str(wishes.jobs),
             "config": " ".join(wishes.config),
             "environment": " ".join(wishes.environment),
+            **dict(wishes.notes),
         },
         tools=facts.tools(),
         workspace=facts.git_state(place.workspace.root),
-        kernels=tuple(
-            model.Kernel(
-                state=each.state.name, key=each.kernel.key, label=each.kernel.label, release=each.kernel.release
-            )
-            for each in packed
-        ),
+        kernels=tuple(_kernel(each, wishes) for each in packed),
         accel=model.Accel(name=packed[0].accel.accelerator.value, reason=packed[0].accel.reason),
         sandbox=model.Sandbox(used=sandboxed, reason="" if sandboxed else "bubblewrap cannot make its namespaces here"),
         qemu={each.state.name: tuple(command.by_hand(_with_disk(each))) for each in packed},
+    )
+
+
+def _kernel(ready: Ready, wishes: Wishes) -> model.Kernel:
+    return model.Kernel(
+        state=ready.state.name,
+        key=ready.kernel.key,
+        label=ready.kernel.label,
+        release=ready.kernel.release,
+        base=ready.state.base,
+        source=ready.kernel.facts.source.commit,
+        stack=tuple(applied.label for applied in ready.state.stack),
+        config=wishes.config,
     )
 
 

@@ -13,13 +13,14 @@ HARNESS = Path(__file__).resolve().parents[2] / "harness"
 MODULES = sorted(path for path in HARNESS.rglob("*.py"))
 
 FORBIDDEN = {
-    "catalogue": ("process", "kernel", "guest", "machine", "results", "runner", "cli", "plan", "verdict"),
+    "catalogue": ("process", "kernel", "guest", "machine", "results", "history", "runner", "cli", "plan", "verdict"),
     "plan.py": ("process", "kernel", "guest", "machine", "results", "runner", "cli"),
     "verdict": ("process", "kernel", "guest", "machine", "results", "runner", "cli"),
     "kernel": ("guest", "machine", "verdict", "results", "runner", "cli", "plan"),
     "guest": ("kernel", "machine", "verdict", "results", "runner", "cli", "plan"),
     "machine": ("kernel", "guest", "verdict", "results", "runner", "cli", "plan"),
     "results": ("kernel", "guest", "machine", "runner", "cli"),
+    "history": ("process", "kernel", "guest", "machine", "runner", "cli", "plan"),
     "runner": ("cli",),
     "init": ("kernel", "guest", "machine", "runner", "cli", "plan"),
 }
