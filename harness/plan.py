@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from harness.catalogue.load import requirements
-from harness.catalogue.model import Catalogue, Scenario, Suite
+from harness.catalogue.model import Catalogue, Expectation, Scenario, Status, Suite
 from harness.errors import UserError
 
 BASE, WITHOUT, WITH = "base", "without", "with"
@@ -51,12 +51,23 @@ class State:
 
 @dataclass(frozen=True)
 class Job:
-    """A scenario's cases in its states, in the order in which they are run and shown."""
+    """A scenario's cases in its states, in the order in which they are run and shown.
+
+    ``suite`` expects what it does on the scenario's filesystem; ``skipped`` are the cases that cannot apply there, with
+    the reason.
+    """
 
     scenario: Scenario
     suite: Suite
     states: tuple[State, ...]
     cases: tuple[str, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def expectation(self, case: str, state: State) -> Expectation | None:
+        """What must happen; None at a patch of the middle, where nothing is promised."""
+        if case in self.skipped:
+            return Expectation(status=Status.SKIP)
+        return self.suite.expectation(case, state.expected_as) if state.promised else None
 
 
 @dataclass(frozen=True)
@@ -77,14 +88,16 @@ def plan(catalogue: Catalogue, chosen: dict[Scenario, tuple[str, ...]], request:
 
 
 def _job(catalogue: Catalogue, scenario: Scenario, cases: tuple[str, ...], request: Request) -> Job:
-    suite = catalogue.suites[scenario.suite]
+    names = catalogue.names_of(scenario)
+    suite = catalogue.suites[scenario.suite].on(names)
     series = request.series or suite.series
     if series and series not in catalogue.series:
         raise UserError(f"there is no series {series!r}", hint=f"known: {', '.join(sorted(catalogue.series))}")
     base = _base(catalogue, series, request.base)
     default = (WITHOUT, WITH) if series else (BASE,)
     states = tuple(_state(catalogue, series, base, name) for name in request.at or default)
-    return Job(scenario, suite, states, cases)
+    skipped = {case: why for case in cases if (why := suite.cases[case].why_not_on(names))}
+    return Job(scenario, suite, states, cases, skipped)
 
 
 def _base(catalogue: Catalogue, series: str, asked: str | None) -> str:

@@ -31,8 +31,13 @@ PACKAGE_OF = {
     "mke2fs": "e2fsprogs",
     "e2fsck": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
+    "xfs_repair": "xfsprogs",
     "mkfs.btrfs": "btrfs-progs",
+    "btrfs": "btrfs-progs",
     "mkfs.f2fs": "f2fs-tools",
+    "fsck.f2fs": "f2fs-tools",
+    "mkfs.vfat": "dosfstools",
+    "fsck.vfat": "dosfstools",
     "dpkg-deb": "dpkg",
     "busybox": "busybox-static",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,40 +9,29 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.catalogue.model import Base, Catalogue, Filesystem, Image, Known, KnownSplats, Scenario, Series, Suite
+from harness.catalogue.check import check
+from harness.catalogue.check import requirements as requirements
+from harness.catalogue.model import (
+    Base,
+    Catalogue,
+    Filesystem,
+    Image,
+    Known,
+    KnownSplats,
+    Question,
+    Questions,
+    Scenario,
+    Series,
+    Suite,
+)
+from harness.catalogue.words import did_you_mean, where
+from harness.catalogue.words import nearest as nearest
 from harness.errors import DeclarationError, UserError
 from harness.paths import Workspace
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-STATES = ("base", "without", "with")
 KNOWN = "known-splats.toml"
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word the user most likely meant."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    near = nearest(word, known)
-    if near:
-        return f"did you mean {near!r}?"
-    return f"known: {', '.join(known)}" if known else "none is declared"
-
-
-def _line_of(text: str, key: str) -> int | None:
-    """The line a key stands on: as ``key =``, or as the last name of a table head."""
-    pattern = rf"^\s*(?:\[+[^\]\n]*?)?[\"']?{re.escape(key)}[\"']?\s*[\]=.]"
-    found = re.search(pattern, text, re.MULTILINE)
-    return text.count("\n", 0, found.start()) + 1 if found else None
-
-
-def _where(path: Path, text: str, key: str | None) -> str:
-    line = _line_of(text, key) if key else None
-    return f"{path}:{line}" if line else str(path)
 
 
 def _field_names(kind: type[msgspec.Struct], at: str) -> list[str]:
@@ -77,7 +65,7 @@ def _explain(path: Path, text: str, kind: type[msgspec.Struct], message: str) ->
         key = unknown.group(1)
         within = at.removeprefix("$").replace("[...]", ".*").strip(".")
         fact = f"unknown key {key!r}" + (f" in [{within}]" if within else "")
-        return DeclarationError(_where(path, text, key), fact, hint=_did_you_mean(key, _field_names(kind, at)))
+        return DeclarationError(where(path, text, key), fact, hint=did_you_mean(key, _field_names(kind, at)))
     missing = re.search(r"missing required field `(.+?)`", fact)
     if missing:
         within = at.removeprefix("$").replace("[...]", ".*").strip(".")
@@ -85,7 +73,7 @@ def _explain(path: Path, text: str, kind: type[msgspec.Struct], message: str) ->
         return DeclarationError(str(path), f"the key {missing.group(1)!r} is missing{place}")
     names = re.findall(r"\.(\w+)", at)
     key = names[-1] if names else None
-    return DeclarationError(_where(path, text, key), f"{key}: {fact}" if key else fact)
+    return DeclarationError(where(path, text, key), f"{key}: {fact}" if key else fact)
 
 
 def read(path: Path, kind: type[T]) -> T:
@@ -122,6 +110,10 @@ def _files(workspace: Workspace, folder: str, kind: type[T]) -> dict[str, T]:
     return {path.stem: read(path, kind) for path in _shared(workspace, f"{folder}/*.toml")}
 
 
+def _questions(path: Path) -> dict[str, Question]:
+    return read(path, Questions).questions if path.exists() else {}
+
+
 def load(workspace: Workspace) -> Catalogue:
     """All declarations of a workspace, each checked alone and against the others.
 
@@ -136,11 +128,9 @@ def load(workspace: Workspace) -> Catalogue:
         filesystems=_files(workspace, "images/filesystems", Filesystem),
         suites=_folder(workspace.suites, "suite.toml", Suite),
         known=known_splats(workspace.root / KNOWN),
+        questions=_questions(workspace.suites / "questions.toml"),
     )
-    _check_bases(workspace, catalogue)
-    _check_series(workspace, catalogue)
-    for name, suite in catalogue.suites.items():
-        _check_suite(workspace.suites / name / "suite.toml", suite, catalogue)
+    check(workspace, catalogue)
     return catalogue
 
 
@@ -153,98 +143,12 @@ def known_splats(path: Path) -> dict[str, Known]:
         return {}
     declared = read(path, KnownSplats).splats
     for fingerprint, known in declared.items():
-        where = _where(path, path.read_text(), fingerprint)
+        place = where(path, path.read_text(), fingerprint)
         if not re.fullmatch(r"[0-9a-f]{12}", fingerprint):
-            raise DeclarationError(where, f"{fingerprint!r} is no fingerprint: 12 hex digits, as outcome.json has them")
+            raise DeclarationError(place, f"{fingerprint!r} is no fingerprint: 12 hex digits, as outcome.json has them")
         if not known.reason.strip():
-            raise DeclarationError(where, f"{fingerprint}: a known complaint has a reason")
+            raise DeclarationError(place, f"{fingerprint}: a known complaint has a reason")
     return declared
-
-
-def _known(path: Path, key: str, word: str, known: Iterable[str], what: str) -> None:
-    if word not in known:
-        where = _where(path, path.read_text(), key)
-        raise DeclarationError(where, f"{key}: there is no {what} {word!r}", hint=_did_you_mean(word, known))
-
-
-def _check_bases(workspace: Workspace, catalogue: Catalogue) -> None:
-    for name, base in catalogue.bases.items():
-        path = workspace.find(f"kernel-patches/bases/{name}.toml")
-        given = [key for key in ("package", "git", "tarball", "url") if getattr(base, key)]
-        if len(given) != 1:
-            said = f"has {' and '.join(given)}" if given else "has none"
-            raise DeclarationError(
-                str(path), f"a base wants exactly one of package, git, tarball, url; this one {said}"
-            )
-        if base.url and not base.sha256:
-            raise DeclarationError(_where(path, path.read_text(), "url"), "a url wants its sha256 beside it")
-        for fragment in base.config:
-            _known(path, "config", fragment, catalogue.fragments, "fragment in kernel-patches/config")
-
-
-def _check_series(workspace: Workspace, catalogue: Catalogue) -> None:
-    for name, series in catalogue.series.items():
-        path = workspace.series / name / "series.toml"
-        for base in series.bases:
-            _known(path, "bases", base, catalogue.bases, "base")
-        for other in series.requires:
-            _known(path, "requires", other, catalogue.series, "series")
-        requirements(catalogue, name)
-
-
-def requirements(catalogue: Catalogue, name: str) -> tuple[str, ...]:
-    """The series that ``name`` needs, in the order they are applied, without itself.
-
-    Raises DeclarationError when they go in a circle.
-    """
-    order: list[str] = []
-
-    def visit(series: str, chain: tuple[str, ...]) -> None:
-        if series in chain:
-            circle = " -> ".join((*chain, series))
-            raise DeclarationError(f"kernel-patches/{series}/series.toml", f"requires goes in a circle: {circle}")
-        for other in catalogue.series[series].requires:
-            visit(other, (*chain, series))
-        if series not in order:
-            order.append(series)
-
-    visit(name, ())
-    return tuple(order[:-1])
-
-
-def _check_suite(path: Path, suite: Suite, catalogue: Catalogue) -> None:
-    for filesystem in suite.filesystems:
-        _known(path, "filesystems", filesystem, catalogue.filesystems, "filesystem")
-    _known(path, "image", suite.image, catalogue.images, "image")
-    if suite.series:
-        _known(path, "series", suite.series, catalogue.series, "series")
-    if not suite.cases:
-        raise DeclarationError(str(path), "a suite without cases tests nothing")
-    for state in {*suite.expect, *(s for case in suite.cases.values() for s in case.expect)}:
-        _known(path, "expect", state, STATES, "state")
-    programs = suite.programs or tuple(sorted(found.stem for found in path.parent.glob("*_test.c")))
-    for program in programs:
-        if not (path.parent / f"{program}.c").is_file():
-            raise DeclarationError(_where(path, path.read_text(), "programs"), f"there is no {program}.c beside it")
-    for name, case in suite.cases.items():
-        if not case.program and len(programs) != 1:
-            raise DeclarationError(
-                _where(path, path.read_text(), name),
-                f"case {name!r} must say its program: the suite has {len(programs)}",
-            )
-        if case.program:
-            _known(path, "program", case.program, programs, "program of this suite")
-        _check_pattern(path, name, suite)
-
-
-def _check_pattern(path: Path, name: str, suite: Suite) -> None:
-    splat = suite.cases[name].splat
-    if splat is None:
-        return
-    try:
-        re.compile(splat.pattern)
-    except re.error as exc:
-        raise DeclarationError(_where(path, path.read_text(), name), f"splat.pattern of {name!r}: {exc}") from exc
 
 
 def select(catalogue: Catalogue, patterns: Iterable[str]) -> dict[Scenario, tuple[str, ...]]:
@@ -260,13 +164,13 @@ def select(catalogue: Catalogue, patterns: Iterable[str]) -> dict[Scenario, tupl
         head, _, tail = pattern.partition("/")
         matching = fnmatch.filter(scenarios, head)
         if not matching:
-            raise UserError(f"there is no scenario {head!r}", hint=_did_you_mean(head, scenarios))
+            raise UserError(f"there is no scenario {head!r}", hint=did_you_mean(head, scenarios))
         hits = {
             name: set(fnmatch.filter(catalogue.suites[scenarios[name].suite].cases, tail or "*")) for name in matching
         }
         if not any(hits.values()):
             cases = catalogue.suites[scenarios[matching[0]].suite].cases
-            raise UserError(f"{head} has no case {tail!r}", hint=_did_you_mean(tail, cases))
+            raise UserError(f"{head} has no case {tail!r}", hint=did_you_mean(tail, cases))
         for name, cases_hit in hits.items():
             if cases_hit:
                 chosen.setdefault(name, set()).update(cases_hit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -102,6 +103,7 @@ class Filesystem(Declared, frozen=True, kw_only=True):
     """images/filesystems/<name>.toml: how the disk under test is made, mounted and checked."""
 
     title: str
+    groups: tuple[str, ...] = ()  # names that suites may use for all filesystems that have them in common
     type: str  # as mount(2) has it
     size: int = 64  # MiB; 0 for none (tmpfs)
     mkfs: str = ""  # run on the host; {disk} is the image file
@@ -140,17 +142,46 @@ class Case(Declared, frozen=True, kw_only=True):
     program: str = ""  # default: the suite's only program
     source: str = ""  # who asked: a mail, a test, a scenario of docs/
     timeout: float = 0  # seconds; 0: the suite's
+    answers: tuple[int | str, ...] = ()  # what it is a case of: numbers of testcases/questions.toml
     expect: dict[str, Expectation] = {}  # by state: base, without, with
+    expect_on: dict[str, dict[str, Expectation]] = {}  # the same on a filesystem, or on a group of them
+    not_on: dict[str, str] = {}  # filesystems, or groups, on which it cannot apply, and why
     splat: Splat | None = None
+
+    def on(self, names: Sequence[str]) -> Case:
+        """The case with what it must do on one filesystem, given by its own name and then its groups'."""
+        own = [self.expect_on[name] for name in names if name in self.expect_on]
+        expect = {state: wanted for known in (self.expect, *reversed(own)) for state, wanted in known.items()}
+        return msgspec.structs.replace(self, expect=expect, expect_on={})
+
+    def why_not_on(self, names: Sequence[str]) -> str:
+        """Why it cannot apply to a filesystem, given as for ``on``; empty when it can."""
+        return next((self.not_on[name] for name in names if name in self.not_on), "")
+
+
+class Question(Declared, frozen=True, kw_only=True):
+    """testcases/questions.toml: what somebody asked of the series, and what has to be true. Cases answer it."""
+
+    title: str
+    checkpoint: str = ""  # what holds after the first half
+    restart: str = ""  # what holds after the second
+    source: str
+    refuted: str = ""  # why there is nothing to test
+    missing: str = ""  # what of it no case covers yet
+
+
+class Questions(Declared, frozen=True, kw_only=True):
+    """testcases/questions.toml, by number."""
+
+    questions: dict[str, Question]
 
 
 class Suite(Declared, frozen=True, kw_only=True):
     """testcases/<name>/suite.toml: programs in kselftest style, their cases, and what each must do in which state."""
 
     title: str
-    filesystems: tuple[
-        str, ...
-    ] = ()  # a scenario for each; none: the guest runs without a disk, the scenario is the suite
+    # A scenario for each, or for each of a group; none: the guest runs without a disk, the scenario is the suite.
+    filesystems: tuple[str, ...] = ()
     series: str = ""  # the series under test; none: the cases run on the base alone
     image: str = "tiny"
     programs: tuple[str, ...] = ()  # default: every *_test.c in the folder
@@ -162,6 +193,10 @@ class Suite(Declared, frozen=True, kw_only=True):
         """What ``case`` must do in ``state`` (base, without, with); PASS when nobody says."""
         own = self.cases[case].expect.get(state)
         return own or self.expect.get(state) or Expectation(status=Status.PASS)
+
+    def on(self, names: Sequence[str]) -> Suite:
+        """The suite on one filesystem, given by its name and its groups: see ``Case.on``."""
+        return msgspec.structs.replace(self, cases={name: case.on(names) for name, case in self.cases.items()})
 
 
 class Known(Declared, frozen=True, kw_only=True):
@@ -197,13 +232,34 @@ class Catalogue(msgspec.Struct, frozen=True):
     filesystems: dict[str, Filesystem]
     suites: dict[str, Suite]
     known: dict[str, Known] = {}
+    questions: dict[str, Question] = {}
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The filesystems of each group, by the group's name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, filesystem in self.filesystems.items():
+            for group in filesystem.groups:
+                found[group] = (*found.get(group, ()), name)
+        return found
+
+    def filesystems_of(self, suite: str) -> tuple[str, ...]:
+        """The filesystems that a suite runs on, groups resolved, each once."""
+        groups = self.groups()
+        named = self.suites[suite].filesystems
+        return tuple(dict.fromkeys(each for name in named for each in groups.get(name, (name,))))
 
     def scenarios(self) -> dict[str, Scenario]:
-        """Every scenario, by name, sorted."""
+        """Every scenario, by name, sorted by suite."""
         found: dict[str, Scenario] = {}
         for name, suite in sorted(self.suites.items()):
             if not suite.filesystems:
                 found[name] = Scenario(name, name, None)
-            for filesystem in suite.filesystems:
+            for filesystem in self.filesystems_of(name):
                 found[f"{filesystem}-{name}"] = Scenario(f"{filesystem}-{name}", name, filesystem)
         return found
+
+    def names_of(self, scenario: Scenario) -> tuple[str, ...]:
+        """What declarations may call the scenario's filesystem: its own name, then its groups'."""
+        if scenario.filesystem is None:
+            return ()
+        return (scenario.filesystem, *self.filesystems[scenario.filesystem].groups)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from harness.catalogue.load import load, requirements, select
-from harness.catalogue.model import Catalogue, Scenario
+from harness.catalogue.model import Case, Catalogue, Scenario
 from harness.paths import find_workspace
 
 
 @click.command("list")
 @click.argument("patterns", nargs=-1)
 def command(patterns: tuple[str, ...]) -> None:
-    """Show scenarios, series, bases, filesystems, fragments; with a PATTERN, the cases of the scenarios that match."""
+    """Show suites, series, bases, filesystems, fragments; with a PATTERN, the cases of the scenarios that match."""
     catalogue = load(find_workspace())
     if patterns:
         _cases(catalogue, select(catalogue, patterns))
@@ -32,23 +34,29 @@ def _rows(rows: list[tuple[str, str]]) -> None:
 
 
 def _everything(catalogue: Catalogue) -> None:
-    _heading("scenarios                        lab run SCENARIO, lab list SCENARIO for its cases")
-    _rows([(name, _scenario_line(catalogue, scenario)) for name, scenario in catalogue.scenarios().items()])
+    _heading("suites                           lab run FILESYSTEM-SUITE, lab list FILESYSTEM-SUITE for its cases")
+    _rows([(name, _suite_line(catalogue, name)) for name in sorted(catalogue.suites)])
     _heading("series")
     _rows([(name, _series_line(catalogue, name)) for name in sorted(catalogue.series)])
     _heading("bases")
     _rows([(name, base.title) for name, base in catalogue.bases.items()])
     _heading("filesystems")
-    _rows([(name, filesystem.title) for name, filesystem in catalogue.filesystems.items()])
+    _rows([(name, _filesystem_line(catalogue, name)) for name in catalogue.filesystems])
     _heading("images")
     _rows([(name, image.title) for name, image in catalogue.images.items()])
     _heading("config fragments                 lab run --config NAME")
     _rows([(name, _first_comment(path.read_text())) for name, path in catalogue.fragments.items()])
 
 
-def _scenario_line(catalogue: Catalogue, scenario: Scenario) -> str:
-    suite = catalogue.suites[scenario.suite]
-    return f"{len(suite.cases):3} cases  {suite.series or 'the base itself':18}  {suite.title}"
+def _suite_line(catalogue: Catalogue, name: str) -> str:
+    suite = catalogue.suites[name]
+    on = f"  (on {', '.join(suite.filesystems)})" if suite.filesystems else ""
+    return f"{len(suite.cases):3} cases  {suite.series or 'the base itself':18}  {suite.title}{on}"
+
+
+def _filesystem_line(catalogue: Catalogue, name: str) -> str:
+    filesystem = catalogue.filesystems[name]
+    return filesystem.title + (f"  ({', '.join(filesystem.groups)})" if filesystem.groups else "")
 
 
 def _series_line(catalogue: Catalogue, name: str) -> str:
@@ -64,6 +72,11 @@ def _first_comment(text: str) -> str:
 
 def _cases(catalogue: Catalogue, chosen: dict[Scenario, tuple[str, ...]]) -> None:
     for scenario, cases in chosen.items():
-        suite = catalogue.suites[scenario.suite]
+        suite, names = catalogue.suites[scenario.suite], catalogue.names_of(scenario)
         _heading(f"{scenario.name}: {suite.title}")
-        _rows([(case, suite.cases[case].title) for case in cases])
+        _rows([(case, _case_line(suite.cases[case], names)) for case in cases])
+
+
+def _case_line(case: Case, names: Sequence[str]) -> str:
+    why = case.why_not_on(names)
+    return f"{case.title}  (not here: {why})" if why else case.title

@@ -110,14 +110,20 @@ def _cell(case: CaseResult | None) -> tuple[str, str]:
     return word(case.outcome) + missed, _style(case)
 
 
+def _skipped(cells: Cells) -> str:
+    """Why a case was not for this filesystem, as its suite says; it is told once, for all states. Else empty."""
+    asked = [case for case in cells.values() if case.expected is not None and case.expected.status is Status.SKIP]
+    whole = asked and len(asked) == len(cells) and all(case.met for case in asked)
+    return _flat(asked[0].outcome.reason) if whole else ""
+
+
 def _table(title: str, table: Mapping[str, Cells], states: Sequence[str], width: int, paint: _Paint) -> Iterator[str]:
     if not table:
         return
     names = {case: _flat(case) for case in table}
+    run = [cells for cells in table.values() if not _skipped(cells)]
     first = max(len(title), *(len(name) + 2 for name in names.values())) + GAP
-    columns = [
-        max(len(state), *(len(_cell(cells.get(state))[0]) for cells in table.values())) + GAP for state in states
-    ]
+    columns = [max((len(state), *(len(_cell(cells.get(state))[0]) for cells in run))) + GAP for state in states]
     if first + sum(columns) - GAP > width:
         yield from _narrow(title, table, states, paint)
         return
@@ -125,6 +131,9 @@ def _table(title: str, table: Mapping[str, Cells], states: Sequence[str], width:
     yield paint(head.rstrip(), "bold")
     for case, cells in table.items():
         row = f"  {names[case]}".ljust(first)
+        if why := _skipped(cells):
+            yield (row + paint(f"SKIP ({why})", "dim")).rstrip()
+            continue
         for state, size in zip(states, columns, strict=True):
             text, style = _cell(cells.get(state))
             row += paint(text, style) + " " * (size - len(text))
@@ -136,6 +145,9 @@ def _narrow(title: str, table: Mapping[str, Cells], states: Sequence[str], paint
     size = max(len(state) for state in states) + 2
     for case, cells in table.items():
         yield f"  {_flat(case)}"
+        if why := _skipped(cells):
+            yield f"    {paint(f'SKIP ({why})', 'dim')}"
+            continue
         for state in states:
             yield f"    {state.ljust(size)}{paint(*_cell(cells.get(state)))}"
 
@@ -202,8 +214,9 @@ def summary(result: RunResult) -> str:
 
 
 def _counts(result: RunResult) -> Iterator[str]:
-    verdicts = {case: _verdict(cells) for case, cells in _by_case(result).items()}
-    due = [case for case, cells in _by_case(result).items() if _red_green_due(cells)]
+    table = {case: cells for case, cells in _by_case(result).items() if not _skipped(cells)}
+    verdicts = {case: _verdict(cells) for case, cells in table.items()}
+    due = [case for case, cells in table.items() if _red_green_due(cells)]
     shown = [case for case in due if verdicts[case] is Verdict.RED_GREEN]
     others = [verdict for case, verdict in verdicts.items() if case not in due and verdict is not None]
     if due:
@@ -214,6 +227,8 @@ def _counts(result: RunResult) -> Iterator[str]:
     free = sum(verdict is None for verdict in verdicts.values())
     if free:
         yield f"nothing promised: {free}"
+    if skipped := len(_by_case(result)) - len(table):
+        yield f"not for this filesystem: {skipped}"
 
 
 def _promises(cells: Cells) -> dict[str, Expectation]:

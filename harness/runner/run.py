@@ -8,6 +8,7 @@ What happens is told to a ``Watcher`` as it happens; the command line has one th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import process
-from harness.catalogue.model import Expectation, Kind
+from harness.catalogue.model import Kind
 from harness.history.store import remember
 from harness.kernel.build import Kernel, build
 from harness.machine import command
@@ -31,7 +32,7 @@ from harness.runner import exact
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
 from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
-from harness.verdict.judge import judge
+from harness.verdict.judge import judge, not_applicable
 
 
 class Watcher(Protocol):
@@ -76,6 +77,11 @@ class _Walk:
         self.durations = Durations(self.place.cache, self.job.scenario.name)
 
     @property
+    def applicable(self) -> tuple[str, ...]:
+        """The cases that need a guest."""
+        return tuple(case for case in self.job.cases if case not in self.job.skipped)
+
+    @property
     def total(self) -> int:
         return len(self.job.cases) * len(self.job.states)
 
@@ -117,10 +123,13 @@ def _walk(
 ) -> model.RunResult:
     with _scratch(folder) as scratch:
         walk = _Walk(place, job, wishes, watcher, folder, scratch)
-        ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
-        for each in ready:
-            watcher.booted(each)
-        _run_cases(walk, ready)
+        for case, state in itertools.product(job.skipped, job.states):
+            _skip(walk, state, case)
+        if walk.applicable:
+            ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
+            for each in ready:
+                watcher.booted(each)
+            _run_cases(walk, ready)
         walk.durations.keep()
     return folder.finish()
 
@@ -145,7 +154,7 @@ def _scratch(folder: RunFolder) -> Iterator[Path]:
 
 def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
     """All cases of all states, so many guests at a time, the longest first."""
-    jobs = [(each, case) for case in walk.durations.longest_first(walk.job.cases) for each in ready]
+    jobs = [(each, case) for case in walk.durations.longest_first(walk.applicable) for each in ready]
     with ThreadPoolExecutor(walk.wishes.jobs, thread_name_prefix="guest") as pool:
         pending = {pool.submit(_run_one, walk, each, case) for each, case in jobs}
         try:
@@ -176,14 +185,18 @@ def _run_one(walk: _Walk, ready: Ready, case: str) -> model.CaseResult:
     walk.durations.note(case, done.record.duration)
     outcome = judge(done.record)
     recording = done.recording if outcome.kind is not Kind.PASSED else ()
-    result = walk.folder.add(done.record, outcome, _expected(walk.job, ready.state, case), done.disk, recording)
+    expected = walk.job.expectation(case, ready.state)
+    result = walk.folder.add(done.record, outcome, expected, done.disk, recording)
     shutil.rmtree(own, ignore_errors=True)
     return result
 
 
-def _expected(job: Job, state: State, case: str) -> Expectation | None:
-    """What must happen; None at a patch of the middle, where nothing is promised."""
-    return job.suite.expectation(case, state.expected_as) if state.promised else None
+def _skip(walk: _Walk, state: State, case: str) -> None:
+    """A case that cannot apply here needs no guest; it is shown all the same."""
+    record = not_applicable(case, state.name, walk.job.skipped[case])
+    result = walk.folder.add(record, judge(record), walk.job.expectation(case, state))
+    walk.done += 1
+    walk.watcher.judged(result, walk.done, walk.total)
 
 
 def _manifest(place: Place, job: Job, wishes: Wishes, packed: list[Ready], argv: tuple[str, ...]) -> model.Manifest:

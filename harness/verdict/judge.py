@@ -10,6 +10,7 @@ was asked for, exit status 0, a filesystem that unmounts and is clean, and a con
 
 Several things can be true at once. The first of these that holds names the case:
 
+0. skipped, when its suite says that it cannot apply to this filesystem: then no guest was started.
 1. no-boot. The case never ran; whatever the console says is about the boot.
 2. panic, then oops. The kernel under test broke. What the program printed before is no evidence any more, and Ctrl-C or
    a QEMU that then died does not take it back.
@@ -56,6 +57,7 @@ class Ended(StrEnum):
     NO_BOOT = "no-boot"  # never ready
     LOST = "lost"  # QEMU ended on its own
     KILLED = "killed"  # the user stopped the run
+    NOT_APPLICABLE = "not-applicable"  # there was none: the suite says that the case cannot apply here
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -117,6 +119,8 @@ class _Finding(msgspec.Struct, frozen=True):
 
 def judge(record: CaseRecord) -> Outcome:
     """The outcome of a case. Pure and total: any text gives an outcome, none raises."""
+    if record.ended is Ended.NOT_APPLICABLE:
+        return Outcome(status=Status.SKIP, kind=Kind.SKIPPED, reason=record.detail)
     splats = scan(record.console)
     undeclared = tuple(splat for splat in splats if not _declared(record.splat, splat))
     found = next(_machine(record, undeclared), None) or _program(record)
@@ -128,6 +132,11 @@ def judge(record: CaseRecord) -> Outcome:
         status=STATUS_OF[found.kind], kind=found.kind, reason=found.reason, message=found.message.strip("\n"),
         splats=splats, costs=costs(record.ktap), duration=record.duration,
     )  # fmt: skip
+
+
+def not_applicable(case: str, state: str, reason: str) -> CaseRecord:
+    """The record of a case that was not run because its suite says that it cannot apply to this filesystem."""
+    return CaseRecord(case=case, state=state, test=case, ended=Ended.NOT_APPLICABLE, detail=reason)
 
 
 def _declared(declared: Declared | None, splat: Splat) -> bool:

@@ -32,7 +32,7 @@ def workspace(tmp_path):
         "kernel-patches/floor/series.toml": 'title = "the floor"\nbases = ["6.12"]\n',
         "kernel-patches/tip/series.toml": 'title = "the tip"\nbases = ["6.12"]\nrequires = ["floor"]\n',
         "images/tiny/image.toml": 'title = "tiny"\n',
-        "images/filesystems/ext4.toml": 'title = "ext4"\ntype = "ext4"\n',
+        "images/filesystems/ext4.toml": 'title = "ext4"\ntype = "ext4"\ngroups = ["disk"]\n',
         "testcases/unlinked/suite.toml": SUITE,
         "testcases/unlinked/unlinked_test.c": "",
     }
@@ -72,6 +72,68 @@ def test_only_the_assertion_is_the_wanted_red(workspace):
 
 def test_requirements_come_before_the_series(workspace):
     assert requirements(load(workspace), "tip") == ("floor",)
+
+
+XFS = 'title = "xfs"\ntype = "xfs"\ngroups = ["disk"]\n'
+QUESTIONS = '[questions.12a]\ntitle = "odd names"\nsource = "a mail"\n'
+
+
+@pytest.fixture
+def two(workspace):
+    """The suite on a group of two filesystems that differ."""
+    (workspace.root / "images/filesystems/xfs.toml").write_text(XFS)
+    (workspace.suites / "questions.toml").write_text(QUESTIONS)
+    edit(workspace, SUITE_FILE, '["ext4"]', '["disk"]')
+    with (workspace.root / SUITE_FILE).open("a") as stream:
+        stream.write('answers = ["12a"]\nnot_on = { xfs = "no such flag" }\n')
+        stream.write('expect_on.disk = { with = { status = "FAIL", reason = "EPERM" } }\n')
+        stream.write('expect_on.ext4 = { with = { status = "FAIL", reason = "EXDEV" } }\n')
+    return workspace
+
+
+def test_a_group_is_a_scenario_for_each_of_its_filesystems(two):
+    assert list(load(two).scenarios()) == ["ext4-unlinked", "xfs-unlinked"]
+
+
+def test_a_filesystem_may_expect_something_else(two):
+    catalogue = load(two)
+    seen = {}
+    for name, scenario in catalogue.scenarios().items():
+        suite = catalogue.suites["unlinked"].on(catalogue.names_of(scenario))
+        seen[name] = suite.expectation("second", "with").reason, suite.expectation("second", "without").status
+    assert seen == {"ext4-unlinked": ("EXDEV", Status.PASS), "xfs-unlinked": ("EPERM", Status.PASS)}
+
+
+def test_a_case_says_where_it_cannot_apply(two):
+    catalogue = load(two)
+    case, scenarios = catalogue.suites["unlinked"].cases["second"], catalogue.scenarios()
+    assert case.why_not_on(catalogue.names_of(scenarios["xfs-unlinked"])) == "no such flag"
+    assert case.why_not_on(catalogue.names_of(scenarios["ext4-unlinked"])) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "hint"),
+    [
+        ("xfs =", "xsf =", "suite.toml:14: not_on: there is no filesystem or group of them 'xsf'", "'xfs'"),
+        ('"no such flag"', '" "', "suite.toml:14: not_on: xfs wants a reason", None),
+        ("expect_on.disk", "expect_on.disc", "suite.toml:15: expect_on: there is no", "'disk'"),
+        ("disk = { with", "disk = { wiht", "suite.toml:15: expect_on: there is no state 'wiht'", "'with'"),
+        ('"12a"', '"12b"', "suite.toml:13: answers: there is no question in testcases/questions.toml '12b'", "'12a'"),
+        ('filesystems = ["disk"]', 'filesystems = ["disc"]', "suite.toml:3: filesystems: there is no", "'disk'"),
+    ],
+)
+def test_a_mistake_in_what_differs_names_its_line(two, old, new, says, hint):
+    edit(two, SUITE_FILE, old, new)
+    with pytest.raises(DeclarationError) as raised:
+        load(two)
+    assert says in raised.value.message
+    assert hint is None or hint in (raised.value.hint or "")
+
+
+def test_a_group_is_not_called_like_a_filesystem(two):
+    edit(two, "images/filesystems/xfs.toml", '"disk"', '"ext4"')
+    with pytest.raises(DeclarationError, match=r"xfs.toml:3: groups: 'ext4' is a filesystem's name"):
+        load(two)
 
 
 SUITE_FILE = "testcases/unlinked/suite.toml"

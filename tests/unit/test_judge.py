@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.catalogue.model import STATUS_OF, Expectation, Kind, Splat, Status
 from harness.verdict import failure
-from harness.verdict.judge import CaseRecord, Check, Ended, Outcome, Verdict, compare, judge, meets
+from harness.verdict.judge import CaseRecord, Check, Ended, Outcome, Verdict, compare, judge, meets, not_applicable
 from harness.verdict.ktap import Line
 
 CONSOLES = Path(__file__).resolve().parents[1] / "data" / "consoles"
@@ -40,6 +40,12 @@ DECLARED = Splat(pattern=r"WARNING in lkdtm_\w+", reason="the case asks for it")
 def record(**given):
     """A record that is a pass but for what is given."""
     return CaseRecord(**{"case": "alias", "test": "alias", "ended": Ended.DONE, "exit": 0, "ktap": PASS, **given})
+
+
+def test_a_case_that_cannot_apply_is_skipped_with_the_suites_reason():
+    outcome = judge(not_applicable("a", "with", "no such flag on this filesystem"))
+    assert (outcome.status, outcome.kind) == (Status.SKIP, Kind.SKIPPED)
+    assert outcome.reason == "no such flag on this filesystem"
 
 
 def judged(**given):

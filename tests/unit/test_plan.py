@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.model import Base, Case, Catalogue, Filesystem, Image, Scenario, Series, Suite
+from harness.catalogue.model import Base, Case, Catalogue, Filesystem, Image, Scenario, Series, Status, Suite
 from harness.errors import UserError
 from harness.plan import Applied, Request, plan
 
@@ -78,3 +78,11 @@ def test_what_cannot_be_planned(catalogue, request_, says):
 def test_a_suite_without_series_has_only_its_base(catalogue):
     with pytest.raises(UserError, match="only state"):
         states(catalogue, ALONE, at=("with",))
+
+
+def test_a_case_that_cannot_apply_is_planned_as_a_skip(catalogue):
+    case = Case(title="one", not_on={"ext4": "no such flag"})
+    catalogue.suites["unlinked"] = Suite(title="unlinked", series="tip", filesystems=("ext4",), cases={"one": case})
+    (job,) = plan(catalogue, {SCENARIO: ("one",)}, Request())
+    assert job.skipped == {"one": "no such flag"}
+    assert {job.expectation("one", state).status for state in job.states} == {Status.SKIP}

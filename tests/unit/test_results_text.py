@@ -81,6 +81,32 @@ def test_colours_add_nothing_but_colours():
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == WIDE
 
 
+SKIP = Expectation(status=Status.SKIP)
+ELSEWHERE = [
+    case("needs_a_flag", state, Kind.SKIPPED, "no such flag, as " + "x" * 50, SKIP) for state in ("without", "with")
+]
+
+
+def test_a_case_that_is_not_for_this_filesystem_says_why_once():
+    shown = text.render(run(red("a"), ELSEWHERE[0], green("a"), ELSEWHERE[1]), WHERE, width=100)
+    assert shown.split("\n")[:4] == [
+        "ext4-unlinked    without        with",
+        "  a              FAIL (EBADF)   PASS",
+        f"  needs_a_flag   SKIP (no such flag, as {'x' * 50})",
+        "red without the series, green with it: 1 of 1; not for this filesystem: 1",
+    ]
+    assert text.summary(run(*ELSEWHERE)) == "not for this filesystem: 1"
+    assert f"    SKIP (no such flag, as {'x' * 50})\nred" in text.render(run(*ELSEWHERE), width=20).replace(
+        "not", "red"
+    )
+
+
+def test_a_skip_that_nobody_declared_is_not_as_expected():
+    result = run(red("a", Kind.SKIPPED, "here"), green("a", Kind.SKIPPED, "here"))
+    assert not result.as_expected
+    assert "SKIP (here), wanted FAIL (EBADF)" in text.render(result, width=100)
+
+
 def test_what_was_not_expected_is_told_with_its_lines_and_its_place():
     message = "\n".join(f"line {number}" for number in range(30))
     shown = text.render(run(red("a"), green("a", Kind.SPLAT, "WARNING in drop_nlink", message=message)), WHERE, 100)
