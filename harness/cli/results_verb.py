@@ -46,7 +46,7 @@ def _line(entry: index.Entry) -> str:
 
 @command.command("show")
 @click.argument("run", default="last")
-@click.option("--format", "form", type=click.Choice(["text", "json", "junit", "ktap"]), default="text")
+@click.option("--format", "form", type=click.Choice(["text", "json", "junit", "ktap", "kcidb"]), default="text")
 def show(run: str, form: str) -> None:
     """Show a run again: the table and what was not as expected."""
     from harness.cli.run_verb import answer
@@ -55,6 +55,11 @@ def show(run: str, form: str) -> None:
     if entry.result is None:
         click.echo(f"{entry.name}: {entry.state.value}", err=True)
         sys.exit(4)
+    if form == "kcidb" and entry.manifest is not None:
+        from harness.results.kcidb import Ran, document
+
+        click.echo(document([Ran(entry.name, entry.manifest, entry.result)]).json(), nl=False)
+        sys.exit(0 if entry.result.as_expected else 1)
     exact = entry.manifest is not None and entry.manifest.options.get("guests") == "exact"
     answer(entry.result, "/".join(entry.path.parts[-3:]), form, costs=exact)
     sys.exit(0 if entry.result.as_expected else 1)
