@@ -24,6 +24,7 @@ VERBS = {
     "compare": "two runs side by side",
     "regressions": "what passed before, fails now, and failed again",
     "cache": "what the cache holds, and how to make it smaller",
+    "dashboard": "the history as a static site: matrix, trends, what goes wrong",
     "init": "make a workspace for a series of your own",
     "doctor": "what this machine has and lacks, and which accelerator really works",
     "test": "test the harness itself",

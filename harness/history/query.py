@@ -182,3 +182,12 @@ def bisects(history: History, *, nightly: str = "") -> list[dict[str, object]]:
         "SELECT * FROM bisect WHERE ? = '' OR nightly = ? ORDER BY created DESC, id DESC", (nightly, nightly)
     )
     return [dict(row) for row in rows]
+
+
+def counts(history: History) -> dict[str, tuple[int, int]]:
+    """By run: its outcomes that were as promised, and those that something was promised of."""
+    rows = history.db.execute(
+        "SELECT run.name, TOTAL(outcome.met) AS good, COUNT(outcome.met) AS judged FROM run "
+        "LEFT JOIN outcome ON outcome.run_id = run.id GROUP BY run.id"
+    )
+    return {row["name"]: (int(row["good"]), row["judged"]) for row in rows}

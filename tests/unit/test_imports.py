@@ -22,6 +22,7 @@ FORBIDDEN = {
     "results": ("kernel", "guest", "machine", "runner", "cli"),
     "history": ("process", "kernel", "guest", "machine", "runner", "cli", "plan"),
     "runner": ("cli",),
+    "dashboard": ("process", "kernel", "guest", "machine", "runner", "cli", "plan"),
     "init": ("kernel", "guest", "machine", "runner", "cli", "plan"),
 }
 ONE_DOOR = {
