@@ -89,7 +89,7 @@ def plan(catalogue: Catalogue, chosen: dict[Scenario, tuple[str, ...]], request:
 
 def _job(catalogue: Catalogue, scenario: Scenario, cases: tuple[str, ...], request: Request) -> Job:
     names = catalogue.names_of(scenario)
-    suite = catalogue.suites[scenario.suite].on(names)
+    suite = catalogue.suites[scenario.suite].with_cuts(cases).on(names)
     series = request.series or suite.series
     if series and series not in catalogue.series:
         raise UserError(f"there is no series {series!r}", hint=f"known: {', '.join(sorted(catalogue.series))}")

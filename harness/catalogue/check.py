@@ -95,6 +95,7 @@ def _check_suite(path: Path, suite: Suite, catalogue: Catalogue) -> None:
     programs = _programs(path, suite)
     for name, case in suite.cases.items():
         _check_case(path, name, case, programs)
+        _check_phases(path, name, case)
         _check_places(path, case, places)
         for number in case.answers:
             _known(path, "answers", str(number), catalogue.questions, "question in testcases/questions.toml")
@@ -119,6 +120,14 @@ def _check_case(path: Path, name: str, case: Case, programs: tuple[str, ...]) ->
             re.compile(case.splat.pattern)
         except re.error as exc:
             raise DeclarationError(where(path, path.read_text(), name), f"splat.pattern of {name!r}: {exc}") from exc
+
+
+def _check_phases(path: Path, name: str, case: Case) -> None:
+    if case.cuts and case.phases:
+        said = f"{name}: cuts and phases exclude each other: cuts has phases of its own"
+        raise DeclarationError(where(path, path.read_text(), name), said)
+    if case.cut is not None and not case.cuts:
+        raise DeclarationError(where(path, path.read_text(), name), f"{name}: cut = {case.cut} wants cuts = true")
 
 
 def _check_places(path: Path, case: Case, places: Mapping[str, object]) -> None:

@@ -165,17 +165,35 @@ def select(catalogue: Catalogue, patterns: Iterable[str]) -> dict[Scenario, tupl
         matching = fnmatch.filter(scenarios, head)
         if not matching:
             raise UserError(f"there is no scenario {head!r}", hint=did_you_mean(head, scenarios))
+        tail, cut = _cut_of(tail)
         hits = {
             name: set(fnmatch.filter(catalogue.suites[scenarios[name].suite].cases, tail or "*")) for name in matching
         }
+        if cut:
+            hits = {name: _cuttable(catalogue.suites[scenarios[name].suite], cases) for name, cases in hits.items()}
         if not any(hits.values()):
             cases = catalogue.suites[scenarios[matching[0]].suite].cases
             raise UserError(f"{head} has no case {tail!r}", hint=did_you_mean(tail, cases))
         for name, cases_hit in hits.items():
             if cases_hit:
-                chosen.setdefault(name, set()).update(cases_hit)
+                chosen.setdefault(name, set()).update(case + cut for case in cases_hit)
     return {
-        scenario: tuple(case for case in catalogue.suites[scenario.suite].cases if case in chosen[name])
+        scenario: _in_order(catalogue.suites[scenario.suite], chosen[name])
         for name, scenario in scenarios.items()
         if name in chosen
     }
+
+
+def _cut_of(case: str) -> tuple[str, str]:
+    """``relink@17`` as ("relink", "@17"): one cut of a case that is cut at every write."""
+    found = re.fullmatch(r"(.+)(@[0-9]+)", case)
+    return (found[1], found[2]) if found else (case, "")
+
+
+def _cuttable(suite: Suite, cases: Iterable[str]) -> set[str]:
+    return {case for case in cases if suite.cases[case].cuts}
+
+
+def _in_order(suite: Suite, chosen: set[str]) -> tuple[str, ...]:
+    order = list(suite.cases)
+    return tuple(sorted(chosen, key=lambda case: (order.index(_cut_of(case)[0]), case)))

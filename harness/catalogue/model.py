@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -66,6 +66,17 @@ no-tests: the program ran nothing. crashed: it ended before its plan was complet
 does not end. hang: the guest is silent. dirty: the filesystem's checker complains, or it cannot be unmounted.
 no-boot: never ready. lost: QEMU ended on its own. killed: the user stopped the run.
 """
+
+
+class Event(StrEnum):
+    """What ends a phase of a case, when the case asks for it; the next phase is the same test on the same disk."""
+
+    POWER_CUT = "power cut"  # QEMU is killed: what its disk has completed is on the image, the rest never was
+    PANIC = "panic"  # the case panics its kernel; the disk as with a power cut
+    REBOOT = "reboot"  # tasks are killed, the filesystem is unmounted and checked; then another guest
+    REMOUNT = "remount"  # the same, but the same guest: its memory and /tmp stay
+    COPY = "copy"  # as reboot, and the other guest has the spare disk, on which the case made a copy, as its first
+    SNAPSHOT = "snapshot"  # the disk is copied while the guest stands still, and phase 1 goes on to its own end
 
 
 class Base(Declared, frozen=True, kw_only=True):
@@ -147,6 +158,9 @@ class Case(Declared, frozen=True, kw_only=True):
     expect_on: dict[str, dict[str, Expectation]] = {}  # the same on a filesystem, or on a group of them
     not_on: dict[str, str] = {}  # filesystems, or groups, on which it cannot apply, and why
     splat: Splat | None = None
+    phases: tuple[Event, ...] = ()  # the test runs once more than there are events, with LAB_PHASE=1, 2, ...
+    cuts: bool = False  # the writes of phase 1 are recorded, and phase 2 runs once for each place to cut them off
+    cut: int | None = None  # with cuts: only this one
 
     def on(self, names: Sequence[str]) -> Case:
         """The case with what it must do on one filesystem, given by its own name and then its groups'."""
@@ -188,6 +202,16 @@ class Suite(Declared, frozen=True, kw_only=True):
     timeout: float = 20  # seconds a case may take
     expect: dict[str, Expectation] = {}  # for every case that does not say otherwise
     cases: dict[str, Case]
+
+    def with_cuts(self, names: Iterable[str]) -> Suite:
+        """The suite with a case of its own for each name like ``relink@17``: that cut of the case alone."""
+        more = {name: self._one_cut(name) for name in names if name not in self.cases}
+        return msgspec.structs.replace(self, cases=self.cases | more) if more else self
+
+    def _one_cut(self, name: str) -> Case:
+        case, _, number = name.partition("@")
+        own = self.cases[case]
+        return msgspec.structs.replace(own, test=own.test or case, cut=int(number))
 
     def expectation(self, case: str, state: str) -> Expectation:
         """What ``case`` must do in ``state`` (base, without, with); PASS when nobody says."""

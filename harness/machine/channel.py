@@ -4,7 +4,11 @@ Lines of bytes, each ended by a newline, over the virtio-serial port ``lab``. Th
 
 Host to agent, one command a line, words separated by one space::
 
-    run SECONDS PROGRAM [TEST]   run /cases/PROGRAM, only TEST of it (fixture.variant.test, or the test's bare name)
+    run SECONDS PROGRAM [TEST [NAME=VALUE]...]
+                                 run /cases/PROGRAM, only TEST of it (fixture.variant.test, or the test's bare name; -
+                                 for all), with these variables. With variables its input is what the host answers
+    go                           while a case runs: a newline on its input, it asked for something and has it
+    end                          while a case runs: end it now, as at the end of its time, and unmount
     list PROGRAM                 run it with -l: the kselftest harness prints what tests it has
     clock SECONDS                set the wall clock (a guest resumed from a saved state believes it is still then)
     shell                        a shell on the console, for a person
@@ -12,7 +16,8 @@ Host to agent, one command a line, words separated by one space::
 
 ``lab.run=SECONDS,PROGRAM[,TEST]`` on the kernel's command line is a ``run`` and a ``quit`` without input, for guests
 that are exact or recorded. ``lab.env=NAME=VALUE`` (up to 8 times) is a variable that programs see. ``lab.fs=``,
-``lab.device=``, ``lab.mount=`` there say what is mounted on /mnt (no lab.fs: nothing).
+``lab.device=``, ``lab.mount=`` there say what is mounted on /mnt (no lab.fs: nothing); with ``lab.later=`` not before
+the first ``run``.
 
 Agent to host. Output of a case is never taken for the agent's own word, since its lines come behind a mark::
 
@@ -29,8 +34,9 @@ Everything else is an event::
     beat MILLISECONDS            every 300 ms while it runs: a case that does not end is not a guest that is silent
     left stuck | left tasks N | left mount PATH
                                  what the case left behind: tasks that SIGKILL does not end, tasks, a mount point
-    exit CODE | signal NUMBER | timeout
-                                 how it ended. On timeout the kernel's view of all tasks is on the console
+    exit CODE | signal NUMBER | timeout | stopped
+                                 how it ended. On timeout the kernel's view of all tasks is on the console; stopped:
+                                 by ``end``
     unmount ok | unmount error ERRNO
                                  ok: umount(2) worked and nothing holds the block device any more
     done                         that was all; the disk may be taken away, or another command sent
@@ -48,13 +54,17 @@ PROTOCOL = 1
 MARKER = b"lab: case begins"
 """On the console, from the agent: kernel messages of the case start at the first line that has it."""
 
+ASKS = b"# lab: "
+"""A line of a case's output that begins so asks the host for what follows; it waits for the answer on its input."""
+
+GO = b"go\n"
+END = b"end\n"
 SHELL = b"shell\n"
 QUIT = b"quit\n"
 
 FRAME_MAX = 64 * 1024
-WORDS = frozenset(
-    ("hello", "mount", "ready", "begin", "beat", "left", "exit", "signal", "timeout", "unmount", "done", "unknown")
-)
+ENDINGS = ("exit", "signal", "timeout", "stopped")
+WORDS = frozenset(("hello", "mount", "ready", "begin", "beat", "left", *ENDINGS, "unmount", "done", "unknown"))
 NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
 
 
@@ -123,13 +133,14 @@ def _name(name: str) -> str:
     return name
 
 
-def run(program: str, test: str | None, seconds: float) -> bytes:
-    """The command that runs a case.
+def run(program: str, test: str | None, seconds: float, variables: tuple[str, ...] = ()) -> bytes:
+    """The command that runs a case; ``variables`` are NAME=VALUE.
 
-    Raises ValueError for a name with blanks or one that leaves /cases.
+    Raises ValueError for a name with blanks or one that leaves /cases, UserError for a variable that cannot be told.
     """
-    words = ["run", f"{seconds:g}", _name(program)] + ([_name(test)] if test else [])
-    return " ".join(words).encode() + b"\n"
+    words = ["run", f"{seconds:g}", _name(program)]
+    words += [_name(test)] if test else ["-"] if variables else []
+    return " ".join([*words, *(_pair(pair) for pair in variables)]).encode() + b"\n"
 
 
 def list_tests(program: str) -> bytes:
@@ -142,14 +153,18 @@ def clock(seconds: float) -> bytes:
     return f"clock {seconds:.6f}\n".encode()
 
 
+def _pair(pair: str) -> str:
+    if not VARIABLE.fullmatch(pair) or len(pair) > VARIABLE_MAX:
+        raise UserError(f"{pair!r} is no NAME=VALUE that a guest can be told", hint="no blanks, no quotes")
+    return pair
+
+
 def variable(pair: str) -> str:
     """The kernel parameter that gives programs a variable, as NAME=VALUE.
 
     Raises UserError for what the command line cannot carry.
     """
-    if not VARIABLE.fullmatch(pair) or len(pair) > VARIABLE_MAX:
-        raise UserError(f"{pair!r} is no NAME=VALUE that a guest can be told", hint="no blanks, no quotes")
-    return f"lab.env={pair}"
+    return f"lab.env={_pair(pair)}"
 
 
 def parameter(program: str, test: str | None, seconds: float) -> str:

@@ -6,6 +6,7 @@ entered through its PVH note, so nothing is decompressed under TCG.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +34,7 @@ class Disk:
 
     path: Path
     read_only: bool = False
+    writes: Path | None = None  # a file that takes every write and flush, in their order (harness.machine.writes)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Options:
 
     ``tsc_khz`` is the rate of the guest's time stamp counter under TCG, 0 to let the kernel find out (it often cannot).
     ``device`` is that disk when it is not QEMU's: one that the agent makes in memory.
+    ``later`` mounts nothing before the first case.
     ``extra`` are more words for the kernel's command line. ``exact`` counts instructions instead of time, and takes
     away whatever would not be the same in every run.
     ``record`` keeps a log from which ``replay`` runs an exact guest again, instruction for instruction; such a guest
@@ -59,6 +62,7 @@ class Options:
     filesystem: str = ""
     mount: str = ""
     device: str = ""
+    later: bool = False
     extra: tuple[str, ...] = ()
     exact: bool = False
     record: Path | None = None
@@ -130,6 +134,8 @@ def _lab(options: Options) -> list[str]:
         words.append(f"lab.device={device}")
     if options.mount:
         words.append(f"lab.mount={options.mount}")
+    if options.later:
+        words.append("lab.later=1")
     return words
 
 
@@ -193,10 +199,22 @@ def _quoted(path: Path) -> str:
 
 
 def _disk(number: int, disk: Disk) -> list[str]:
+    if disk.writes:
+        return _logged_disk(number, disk, disk.writes)
     # unsafe: the image outlives no power cut of the host, and flushes of the guest need not reach its platters.
     drive = f"file={_quoted(disk.path)},format=raw,if=none,id=disk{number},cache=unsafe,discard=unmap"
     drive += ",read-only=on" if disk.read_only else ""
     return ["-drive", drive, "-device", f"virtio-blk-device,drive=disk{number}"]
+
+
+def _logged_disk(number: int, disk: Disk, writes: Path) -> list[str]:
+    # The guest's flushes reach the log, which is what they are wanted for; its file and the disk's need none.
+    node = {
+        "driver": "blklogwrites", "node-name": f"disk{number}", "discard": "unmap", "log-sector-size": 512,
+        "file": {"driver": "file", "filename": str(disk.path), "discard": "unmap", "cache": {"no-flush": True}},
+        "log": {"driver": "file", "filename": str(writes), "cache": {"no-flush": True}},
+    }  # fmt: skip
+    return ["-blockdev", json.dumps(node), "-device", f"virtio-blk-device,drive=disk{number}"]
 
 
 def _wire(name: str, fd: int, wires: Wires) -> list[str]:

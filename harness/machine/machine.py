@@ -17,8 +17,9 @@ import os
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -61,6 +62,7 @@ class Ended(StrEnum):
     PANIC = "panic"
     NO_BOOT = "no-boot"  # never ready
     LOST = "lost"  # QEMU ended on its own
+    CUT = "cut"  # by the host, at a place that the case asked for
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,17 @@ class RawResult:
 
     ``console_from`` to ``console_to`` are the bytes of the console file that are the case's own: from its beginning
     (the file's size when it never began) to the end, or to where the host made a hung guest panic.
-    ``unmount`` is "ok" when the guest let go of the disk, else the errno's name, or "" when it never came to it
-    or there was nothing to unmount. ``left`` is what the case left behind, in the agent's words: "stuck", "tasks 2",
-    "mount /tmp/m". ``seconds`` is the wall-clock time of the case, on the host.
+    ``unmount`` is "ok" when the guest let go of the disk, else the errno's name ("mount: EINVAL" when it could not even
+    be mounted), or "" when it never came to it or there was nothing to unmount. ``left`` is what the case left behind,
+    in the agent's words: "stuck", "tasks 2", "mount /tmp/m". ``stopped``: the host ended it in order, as it asked.
+    ``seconds`` is the wall-clock time of the case, on the host.
     """
 
     ended: Ended
     detail: str = ""
     exit_code: int | None = None
     signal: int | None = None
+    stopped: bool = False
     ktap: str = ""
     events: tuple[str, ...] = ()
     console: Path = Path()
@@ -106,6 +110,18 @@ class GuestEndedError(LabError):
     def __init__(self, ended: Ended, message: str) -> None:
         super().__init__(message)
         self.ended = ended
+
+
+class Answer(Enum):
+    """What the host does about something that a case asks for and waits for."""
+
+    GO = "go"  # it was done: the case goes on
+    END = "end"  # the case is ended in order and its filesystem unmounted
+    CUT = "cut"  # nothing more is heard of this guest: its QEMU is to be killed
+
+
+Host = Callable[[str], Answer]
+"""Who is asked by a case, with what stands behind ``channel.ASKS``."""
 
 
 class Machine:
@@ -203,6 +219,7 @@ class Machine:
             return None
         options = self.options
         written = [disk.path for disk in options.disks if not disk.read_only]
+        written += [disk.writes for disk in options.disks if disk.writes]
         read = [disk.path for disk in options.disks if disk.read_only]
         # A resumed memory is mapped privately and never written, but QEMU opens it for writing all the same.
         written += [memory for memory in (options.save, options.resume, options.record) if memory]
@@ -386,6 +403,17 @@ class Machine:
                 hint="its command was: " + " ".join(self.argv),
             )
 
+    def standing_still(self, do: Callable[[], None]) -> None:
+        """Do something while the guest's processors stand still and what it has written is in its disks' files.
+
+        Raises InfraError when QEMU refuses.
+        """
+        self.monitor.ask("stop")
+        try:
+            do()
+        finally:
+            self.monitor.ask("cont")
+
     def shell(self) -> None:
         """Give the console to the person at the terminal until they leave (Ctrl-]) or the guest ends.
 
@@ -410,31 +438,42 @@ class Machine:
         return report.text()
 
     def run_case(
-        self, program: str, test: str | None = None, seconds: float = 20, silence: float = SILENCE
+        self,
+        program: str,
+        test: str | None = None,
+        seconds: float = 20,
+        silence: float = SILENCE,
+        *,
+        variables: tuple[str, ...] = (),
+        host: Host | None = None,
     ) -> RawResult:
-        """Run one case to whatever end it comes. ``seconds`` are the case's own."""
+        """Run one case to whatever end it comes. ``seconds`` are the case's own.
+
+        With ``variables`` (NAME=VALUE) it can ask the ``host`` for something.
+        """
         report = _Report()
         start = Deadline(seconds + AFTER_CASE)
         self._heard = time.monotonic()
-        self.send(channel.run(program, test, seconds))
-        return self._conclude(report, start, silence)
+        self.send(channel.run(program, test, seconds, variables))
+        return self._conclude(report, start, silence, host)
 
     def follow_case(self, seconds: float, silence: float = SILENCE) -> RawResult:
         """Follow the case that the kernel's command line named (``channel.parameter``)."""
         self._heard = time.monotonic()
         return self._conclude(_Report(), Deadline(seconds + AFTER_CASE), silence)
 
-    def _conclude(self, report: _Report, start: Deadline, silence: float) -> RawResult:
+    def _conclude(self, report: _Report, start: Deadline, silence: float, host: Host | None = None) -> RawResult:
         ended, detail = Ended.DONE, ""
         try:
-            self._collect(report, start, silence)
-            if report.timeout:
+            if self._collect(report, start, silence, host) is Answer.CUT:
+                ended = Ended.CUT
+            elif report.timeout:
                 ended, detail = Ended.TIMEOUT, f"did not end within {start.seconds - AFTER_CASE:g} s"
         except GuestEndedError as exc:
             ended, detail = exc.ended, exc.message
         except channel.ProtocolError as exc:
             ended, detail = Ended.LOST, exc.message
-        if ended in (Ended.DONE, Ended.TIMEOUT):
+        if ended in (Ended.DONE, Ended.TIMEOUT, Ended.CUT):
             # What the kernel said of the unmount may still be in the console's socket.
             self._settle()
         return report.result(self, ended, detail, start.elapsed)
@@ -453,9 +492,18 @@ class Machine:
                 return
             self._pump(0.02)
 
-    def _collect(self, report: _Report, deadline: Deadline, silence: float) -> None:
-        while not report.take(self._next(deadline, silence)):
-            pass
+    def _collect(self, report: _Report, deadline: Deadline, silence: float, host: Host | None = None) -> Answer | None:
+        """Take in all frames of a case; CUT when the host wants no more of them."""
+        while True:
+            frame = self._next(deadline, silence)
+            if report.take(frame):
+                return None
+            if host and isinstance(frame, Output) and frame.text.startswith(channel.ASKS):
+                answer = host(frame.text[len(channel.ASKS) :].decode(errors="replace").strip())
+                if answer is Answer.CUT:
+                    return answer
+                self._heard = time.monotonic()
+                self.send(channel.GO if answer is Answer.GO else channel.END)
 
 
 class _Report:
@@ -465,6 +513,7 @@ class _Report:
         self.exit_code: int | None = None
         self.signal: int | None = None
         self.timeout = False
+        self.stopped = False
         self.unmount = ""
         self.left: list[str] = []
         self.events: list[str] = []
@@ -479,19 +528,28 @@ class _Report:
         if frame.word != "beat":
             self.events.append(str(frame))
         match frame:
+            case Event("unmount", ("ok",)):
+                self.unmount = "ok"
+            case Event("unmount", ("error", errno)):
+                self.unmount = errno
+            case Event("mount", ("error", errno, _)):
+                self.unmount = f"mount: {errno}"
+            case Event("left", what):
+                self.left.append(" ".join(what))
+            case _:
+                self._end(frame)
+        return frame.word == "done"
+
+    def _end(self, frame: Event) -> None:
+        match frame:
             case Event("exit", (code,)):
                 self.exit_code = int(code)
             case Event("signal", (number,)):
                 self.signal = int(number)
             case Event("timeout"):
                 self.timeout = True
-            case Event("unmount", ("ok",)):
-                self.unmount = "ok"
-            case Event("unmount", ("error", errno)) | Event("mount", ("error", errno, _)):
-                self.unmount = errno
-            case Event("left", what):
-                self.left.append(" ".join(what))
-        return frame.word == "done"
+            case Event("stopped"):
+                self.stopped = True
 
     def _keep(self, data: bytes) -> None:
         if self._size < OUTPUT_MAX:
@@ -509,6 +567,7 @@ class _Report:
             detail=detail,
             exit_code=self.exit_code,
             signal=self.signal,
+            stopped=self.stopped,
             ktap=self.text(),
             events=tuple(self.events),
             console=machine.log.path,

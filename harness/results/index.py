@@ -18,7 +18,7 @@ from harness.catalogue.load import nearest
 from harness.errors import InfraError, UserError
 from harness.results import files
 from harness.results.model import VERSION, CaseResult, Manifest, RunResult, RunStatus
-from harness.results.run import CONSOLE, KTAP, LOCK, MANIFEST, OUTCOME, RECORD, RESULT
+from harness.results.run import CONSOLE, KTAP, LOCK, MANIFEST, OUTCOME, RECORD, RESULT, phase_file
 from harness.verdict.judge import RECORD_VERSION, CaseRecord, Outcome, judge, meets
 
 T = TypeVar("T")
@@ -155,8 +155,14 @@ def load_case(folder: Path) -> tuple[CaseRecord, CaseResult]:
     Raises InfraError for what is missing or cannot be read.
     """
     record = _read(folder / RECORD, CaseRecord)
-    texts = {"ktap": files.read_text(folder / KTAP), "console": files.read_text(folder / CONSOLE)}
-    return msgspec.structs.replace(record, **texts), _read(folder / OUTCOME, CaseResult)
+    before = tuple(_with_texts(folder, part, last=False) for part in record.before)
+    record = msgspec.structs.replace(_with_texts(folder, record, last=True), before=before)
+    return record, _read(folder / OUTCOME, CaseResult)
+
+
+def _with_texts(folder: Path, part: CaseRecord, *, last: bool) -> CaseRecord:
+    ktap, console = (files.read_text(folder / phase_file(name, part, last)) for name in (KTAP, CONSOLE))
+    return msgspec.structs.replace(part, ktap=ktap, console=console)
 
 
 def case_folders(run: Path) -> tuple[Path, ...]:

@@ -219,7 +219,19 @@ class RunFolder:
 
 def save(folder: Path, record: CaseRecord, result: CaseResult) -> None:
     """The files of one case. Texts stand in their own files, everything else in record.json."""
-    files.write(folder / KTAP, files.encode(record.ktap))
-    files.write(folder / CONSOLE, files.encode(record.console))
-    files.write(folder / RECORD, to_json(msgspec.structs.replace(record, ktap="", console="")))
+    for part in (*record.before, record):
+        last = part is record
+        files.write(folder / phase_file(KTAP, part, last), files.encode(part.ktap))
+        files.write(folder / phase_file(CONSOLE, part, last), files.encode(part.console))
+    before = tuple(_bare(part) for part in record.before)
+    files.write(folder / RECORD, to_json(msgspec.structs.replace(_bare(record), before=before)))
     files.write(folder / OUTCOME, to_json(result))
+
+
+def phase_file(name: str, part: CaseRecord, last: bool) -> str:
+    """Where a text of a phase stands: that of the last one has the plain name."""
+    return name if last else f"phase-{part.phase.replace(' ', '-')}.{name}"
+
+
+def _bare(record: CaseRecord) -> CaseRecord:
+    return msgspec.structs.replace(record, ktap="", console="")

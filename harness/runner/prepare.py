@@ -68,6 +68,8 @@ class Ready:
     record: bool = False
     snapshot: snapshot.Snapshot | None = None
     unborn: RawResult | None = None
+    spare: Path | None = None  # what the guest has as /dev/vdb
+    bare: Ready | None = None  # the same guest with nothing mounted and a spare disk, for cases in phases
     boot_seconds: float = 0.0  # 0 when the guest was saved by an earlier run
 
     def program_of(self, case: str) -> str:
@@ -171,7 +173,7 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
 def _snapshot_key(ready: Ready) -> str:
     """Everything the saved guest is made of. Artefacts count by their path: that is their content's key."""
     options = repr(sorted(asdict(ready.options).items()))
-    return digest("snapshot 1", accel.host_key(), ready.kernel.key, str(ready.disk), options)
+    return digest("snapshot 1", accel.host_key(), ready.kernel.key, str(ready.disk), str(ready.spare or ""), options)
 
 
 class _UnbornError(Exception):
@@ -182,9 +184,16 @@ class _UnbornError(Exception):
         self.raw = raw
 
 
+def own_disks(ready: Ready, folder: Path) -> tuple[Disk, ...]:
+    """Copies in ``folder`` of the disks that a guest of this state begins with: pristine, or as they were saved."""
+    sources = ready.snapshot.disks if ready.snapshot else filter(None, (ready.disk, ready.spare))
+    names = ("disk.img", "spare.img")
+    return tuple(Disk(disks.copy_sparse(source, folder / name)) for source, name in zip(sources, names, strict=False))
+
+
 def _boot_and_save(ready: Ready, scratch: Path, folder: Path, progress: Progress) -> None:
     progress(Step("boot", note=f"{ready.state.name}: once, to fork from"))
-    own = (Disk(disks.copy_sparse(ready.disk, scratch / "disk.img")),) if ready.disk else ()
+    own = own_disks(ready, scratch)
     memory = snapshot.new_memory(scratch, ready.options)
     options = replace(ready.options, disks=own, save=memory)
     console = folder / CONSOLE

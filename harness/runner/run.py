@@ -28,7 +28,7 @@ from harness.plan import Job, State
 from harness.progress import Step
 from harness.results import facts, model
 from harness.results.run import RunFolder, now, stamp
-from harness.runner import exact
+from harness.runner import exact, phases
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
 from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
@@ -126,12 +126,17 @@ def _walk(
         for case, state in itertools.product(job.skipped, job.states):
             _skip(walk, state, case)
         if walk.applicable:
-            ready = [boot(each, place.cache, scratch, watcher.step) for each in packed]
-            for each in ready:
-                watcher.booted(each)
+            ready = [_boot(walk, each) for each in packed]
             _run_cases(walk, ready)
         walk.durations.keep()
     return folder.finish()
+
+
+def _boot(walk: _Walk, packed: Ready) -> Ready:
+    cache, step = walk.place.cache, walk.watcher.step
+    ready = boot(packed, cache, walk.scratch, step)
+    walk.watcher.booted(ready)
+    return phases.make_ready(ready, walk.job.suite, walk.applicable, cache, walk.scratch, step)
 
 
 def _pack(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
@@ -179,14 +184,14 @@ def _collect(walk: _Walk, pending: set[Future[model.CaseResult]]) -> None:
 def _run_one(walk: _Walk, ready: Ready, case: str) -> model.CaseResult:
     own = walk.scratch / f"{ready.state.name}-{case}"
     own.mkdir()
-    done = run_case(ready, walk.job.suite, case, own)
+    done = run_case(ready, walk.job.suite, case, own, walk.watcher.step)
     if walk.stopping.is_set():
         raise CancelledError  # its guest was killed with the run: that says nothing about the case
     walk.durations.note(case, done.record.duration)
     outcome = judge(done.record)
-    recording = done.recording if outcome.kind is not Kind.PASSED else ()
+    kept = (*done.kept, *(done.recording if outcome.kind is not Kind.PASSED else ()))
     expected = walk.job.expectation(case, ready.state)
-    result = walk.folder.add(done.record, outcome, expected, done.disk, recording)
+    result = walk.folder.add(done.record, outcome, expected, done.disk, kept)
     shutil.rmtree(own, ignore_errors=True)
     return result
 

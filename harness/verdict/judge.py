@@ -37,7 +37,7 @@ from enum import StrEnum
 
 import msgspec
 
-from harness.catalogue.model import STATUS_OF, Expectation, Kind, Status
+from harness.catalogue.model import STATUS_OF, Event, Expectation, Kind, Status
 from harness.catalogue.model import Splat as Declared
 from harness.verdict import failure
 from harness.verdict.cost import costs
@@ -58,6 +58,7 @@ class Ended(StrEnum):
     LOST = "lost"  # QEMU ended on its own
     KILLED = "killed"  # the user stopped the run
     NOT_APPLICABLE = "not-applicable"  # there was none: the suite says that the case cannot apply here
+    EVENT = "event"  # the case came to the event that was to end this phase of it
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -86,6 +87,10 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     splat: Declared | None = None
     detail: str = ""  # what the host adds: QEMU's exit status and last words
     duration: float = 0.0
+    phase: str = ""  # "1", "2", "cut 17"; empty: the case has but one
+    event: Event | None = None  # what this phase had to end with
+    note: str = ""  # what a pass is to say
+    before: tuple[CaseRecord, ...] = ()  # the earlier phases: all must pass
     version: int = RECORD_VERSION
 
 
@@ -118,25 +123,51 @@ class _Finding(msgspec.Struct, frozen=True):
 
 
 def judge(record: CaseRecord) -> Outcome:
-    """The outcome of a case. Pure and total: any text gives an outcome, none raises."""
+    """The outcome of a case: of its first phase that did not pass. Pure and total: any text gives one, none raises."""
     if record.ended is Ended.NOT_APPLICABLE:
         return Outcome(status=Status.SKIP, kind=Kind.SKIPPED, reason=record.detail)
-    splats = scan(record.console)
-    undeclared = tuple(splat for splat in splats if not _declared(record.splat, splat))
-    found = next(_machine(record, undeclared), None) or _program(record)
-    if found.kind is Kind.PASSED and record.splat is not None and len(undeclared) == len(splats):
+    parts = (*record.before, record)
+    splats = tuple(splat for part in parts for splat in scan(part.console))
+    found = next((found for part in parts if (found := _phase(part)).kind is not Kind.PASSED), None) or _phase(record)
+    if found.kind is Kind.PASSED and record.splat and not any(_declared(record.splat, splat) for splat in splats):
         found = _Finding(
             Kind.SPLAT, "declared splat missing", f"nothing on the console matches {record.splat.pattern!r}"
         )
     return Outcome(
         status=STATUS_OF[found.kind], kind=found.kind, reason=found.reason, message=found.message.strip("\n"),
-        splats=splats, costs=costs(record.ktap), duration=record.duration,
+        splats=splats, costs=costs(record.ktap), duration=sum(part.duration for part in parts),
     )  # fmt: skip
 
 
 def not_applicable(case: str, state: str, reason: str) -> CaseRecord:
     """The record of a case that was not run because its suite says that it cannot apply to this filesystem."""
     return CaseRecord(case=case, state=state, test=case, ended=Ended.NOT_APPLICABLE, detail=reason)
+
+
+def _phase(record: CaseRecord) -> _Finding:
+    """What became of one phase; of the whole case when it has but one."""
+    wanted = record.event is Event.PANIC and record.ended is Ended.PANIC
+    splats = tuple(splat for splat in scan(record.console) if not _declared(record.splat, splat))
+    if wanted:
+        splats = tuple(splat for splat in splats if splat.kind is not SplatKind.PANIC)
+        record = msgspec.structs.replace(record, ended=Ended.EVENT)
+    found = next(_machine(record, splats), None) or (_event(record) if record.event else _program(record))
+    if found.kind is Kind.PASSED:
+        return msgspec.structs.replace(found, reason=found.reason or record.note)
+    if record.phase:
+        told = f"phase {record.phase}: " if record.phase.isdigit() else f"{record.phase}: "
+        return msgspec.structs.replace(found, message=f"{told}{found.message}")
+    return found
+
+
+def _event(record: CaseRecord) -> _Finding:
+    """A phase that has to end with an event: its program's results are not complete, so only its failure counts."""
+    if record.ended is Ended.EVENT:
+        return _Finding(Kind.PASSED)
+    found = _program(record)
+    if found.kind is not Kind.PASSED:
+        return found
+    return _Finding(Kind.CRASHED, f"it never came to its {record.event}", _last_words(record))
 
 
 def _declared(declared: Declared | None, splat: Splat) -> bool:
@@ -187,7 +218,8 @@ def _cause(splats: Sequence[Splat]) -> str:
 
 def _disk(record: CaseRecord) -> Iterator[_Finding]:
     if record.unmount:
-        yield _Finding(Kind.DIRTY, f"unmount: {failure.shorten(record.unmount)}", _last_words(record))
+        how = "" if record.unmount.startswith("mount: ") else "unmount: "
+        yield _Finding(Kind.DIRTY, how + failure.shorten(record.unmount), _last_words(record))
     if record.check is not None and record.check.exit != 0:
         status = record.check.exit
         how = f"killed by signal {-status}" if status < 0 else f"exit {status}"

@@ -52,8 +52,15 @@ static struct {
 	char device[64];
 	char options[256];
 	char run[256];
+	char later[8];
 	char variables[VARIABLES_MAX][128];
 } asked;
+
+/* What the host has sent and nobody has obeyed yet. */
+static struct {
+	char text[1024];
+	size_t length;
+} commands;
 
 static int port = -1;
 static int own_mounts[MOUNTS_MAX];
@@ -217,6 +224,7 @@ static void read_command_line(void)
 		{ "lab.device=", asked.device, sizeof(asked.device) },
 		{ "lab.mount=", asked.options, sizeof(asked.options) },
 		{ "lab.run=", asked.run, sizeof(asked.run) },
+		{ "lab.later=", asked.later, sizeof(asked.later) },
 	};
 	char text[4096] = "", *word, *rest = text;
 	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
@@ -431,7 +439,11 @@ struct job {
 	const char *program;
 	const char *argument[2];
 	double seconds;
+	char *variables[VARIABLES_MAX + 1];
+	int input;	/* what the host's answers are written to; -1: its input is empty */
 };
+
+enum ending { ENDED, TIMED_OUT, STOPPED };
 
 /* Guests resumed from one saved state would draw the same random numbers. */
 static void reseed(void)
@@ -454,17 +466,19 @@ static void reseed(void)
 		close(sink);
 }
 
-static void enter_program(const struct job *job, int output)
+static void enter_program(const struct job *job, int input, int output)
 {
 	char path[512], fs[64], device[96];
 	char *argv[] = { path, (char *)job->argument[0], (char *)job->argument[1], NULL };
-	char *envp[7 + VARIABLES_MAX] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device };
-	int input = open("/dev/null", O_RDONLY);
+	char *envp[7 + 2 * VARIABLES_MAX] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device };
+	char **next = envp + 6;
 	sigset_t none;
 	int i;
 
+	for (i = 0; job->variables[i]; i++)
+		*next++ = job->variables[i];
 	for (i = 0; i < VARIABLES_MAX && *asked.variables[i]; i++)
-		envp[6 + i] = asked.variables[i];
+		*next++ = asked.variables[i];
 	snprintf(path, sizeof(path), CASES "%s", job->program);
 	snprintf(fs, sizeof(fs), "LAB_FS=%s", asked.fs);
 	snprintf(device, sizeof(device), "LAB_DEVICE=%s", asked.device);
@@ -481,9 +495,23 @@ static void enter_program(const struct job *job, int output)
 	_exit(127);
 }
 
-static pid_t start_program(const struct job *job, int *output)
+/* Who is told variables of its own may ask the host for something, and gets the answer as input. */
+static int open_input(struct job *job)
 {
 	int ends[2];
+
+	job->input = -1;
+	if (!job->variables[0])
+		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (pipe2(ends, O_CLOEXEC))
+		give_up("pipe");
+	job->input = ends[1];
+	return ends[0];
+}
+
+static pid_t start_program(struct job *job, int *output)
+{
+	int ends[2], input = open_input(job);
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
@@ -492,8 +520,9 @@ static pid_t start_program(const struct job *job, int *output)
 	if (pid < 0)
 		give_up("fork");
 	if (!pid)
-		enter_program(job, ends[1]);
+		enter_program(job, input, ends[1]);
 	close(ends[1]);
+	close(input);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	*output = ends[0];
 	return pid;
@@ -585,28 +614,78 @@ static bool reap(pid_t wanted, int *status)
 	return found;
 }
 
-/* Returns false when the case did not end in its time. */
-static bool follow(pid_t pid, const struct job *job, struct relay *relay, int output, int *status)
+static void read_commands(void)
+{
+	ssize_t got;
+
+	if (commands.length == sizeof(commands.text))
+		commands.length = 0;
+	got = read(port, commands.text + commands.length, sizeof(commands.text) - commands.length);
+	if (got > 0)
+		commands.length += got;
+}
+
+/* Moves the first whole line out of what was read. */
+static bool next_command(char line[sizeof(commands.text)])
+{
+	char *end = memchr(commands.text, '\n', commands.length);
+	size_t length;
+
+	if (!end)
+		return false;
+	length = end - commands.text;
+	memcpy(line, commands.text, length);
+	line[length] = '\0';
+	commands.length -= length + 1;
+	memmove(commands.text, end + 1, commands.length);
+	return true;
+}
+
+/* What the host says while a case runs; true when it is to end. */
+static bool obey_meanwhile(const struct job *job)
+{
+	char line[sizeof(commands.text)];
+	bool stop = false;
+
+	read_commands();
+	while (next_command(line)) {
+		if (!strcmp(line, "end"))
+			stop = true;
+		else if (!strcmp(line, "go") && job->input >= 0)
+			write(job->input, "\n", 1);
+		else
+			say("unknown %s", line);
+	}
+	return stop;
+}
+
+static enum ending follow(pid_t pid, const struct job *job, struct relay *relay, int output, int *status)
 {
 	long long start = now_ms(), beat = start, end = start + (long long)(job->seconds * 1000);
+	struct pollfd ready[] = { { .fd = output, .events = POLLIN }, { .fd = port, .events = POLLIN } };
 	sigset_t mask;
-	bool open = true;
 
 	sigemptyset(&mask);
 	while (!reap(pid, status)) {
-		struct pollfd ready = { .fd = open ? output : -1, .events = POLLIN };
 		struct timespec wait = { .tv_nsec = BEAT_MS * 1000000L };
 
-		if (ppoll(&ready, 1, &wait, &mask) > 0)
-			open = relay_some(relay, output);
+		if (ppoll(ready, ARRAY_SIZE(ready), &wait, &mask) > 0) {
+			if (ready[0].revents && !relay_some(relay, output))
+				ready[0].fd = -1;
+			if (ready[1].revents & POLLIN && obey_meanwhile(job))
+				return STOPPED;
+			/* A host that went away, or one that never speaks, must not make this spin. */
+			if (ready[1].revents & ~POLLIN)
+				ready[1].fd = -1;
+		}
 		if (now_ms() >= beat + BEAT_MS) {
 			beat = now_ms();
 			say("beat %lld", beat);
 		}
 		if (now_ms() >= end)
-			return false;
+			return TIMED_OUT;
 	}
-	return true;
+	return ENDED;
 }
 
 static void show_tasks(void)
@@ -641,31 +720,35 @@ static void kill_leftovers(void)
 		say("left tasks %d", count);
 }
 
-static void say_ending(bool in_time, int status)
+static void say_ending(enum ending how, int status)
 {
-	if (!in_time)
+	if (how == TIMED_OUT)
 		say("timeout");
+	else if (how == STOPPED)
+		say("stopped");
 	else if (WIFSIGNALED(status))
 		say("signal %d", WTERMSIG(status));
 	else
 		say("exit %d", WEXITSTATUS(status));
 }
 
-static void run_program(const struct job *job)
+static void run_program(struct job *job)
 {
 	struct relay relay = { .length = 0 };
 	int output, status = 0;
+	enum ending how;
 	pid_t pid;
-	bool in_time;
 
 	pid = start_program(job, &output);
-	in_time = follow(pid, job, &relay, output, &status);
-	if (!in_time)
+	how = follow(pid, job, &relay, output, &status);
+	if (how == TIMED_OUT)
 		show_tasks();
 	kill_leftovers();
 	relay_rest(&relay, output);
 	close(output);
-	say_ending(in_time, status);
+	if (job->input >= 0)
+		close(job->input);
+	say_ending(how, status);
 }
 
 static void release_target(void)
@@ -679,11 +762,14 @@ static void release_target(void)
 		say("unmount ok");
 }
 
-static void run_case(const char *program, const char *test, double seconds)
+static void run_case(const char *program, const char *test, double seconds, char *variables)
 {
 	struct job job = { .program = program, .seconds = seconds };
+	int i;
 
-	if (test) {
+	for (i = 0; i < VARIABLES_MAX && variables; i++)
+		job.variables[i] = strsep(&variables, " ");
+	if (test && strcmp(test, "-")) {
 		/* "fixture.variant.test" names exactly one; a bare name is that test of any fixture. */
 		job.argument[0] = strchr(test, '.') ? "-r" : "-t";
 		job.argument[1] = test;
@@ -748,7 +834,7 @@ static void obey(char *line)
 	char *first = strsep(&line, " "), *second = strsep(&line, " "), *third = strsep(&line, " ");
 
 	if (!strcmp(verb, "run") && second)
-		run_case(second, third, strtod(first, NULL));
+		run_case(second, third, strtod(first, NULL), line);
 	else if (!strcmp(verb, "list") && first)
 		list_tests(first);
 	else if (!strcmp(verb, "clock"))
@@ -763,16 +849,13 @@ static void obey(char *line)
 
 static void serve(void)
 {
-	char line[1024];
-	size_t length = 0;
+	char line[sizeof(commands.text)];
 	sigset_t mask;
 
 	sigemptyset(&mask);
 	for (;;) {
 		struct pollfd ready = { .fd = port, .events = POLLIN };
 		int status;
-		char *end;
-		ssize_t got;
 
 		/* A host that went away hangs up (a saved guest has none): do not spin. */
 		if (ppoll(&ready, 1, NULL, &mask) > 0 && !(ready.revents & POLLIN))
@@ -780,20 +863,9 @@ static void serve(void)
 		reap(-1, &status);
 		if (!(ready.revents & POLLIN))
 			continue;
-		got = read(port, line + length, sizeof(line) - 1 - length);
-		if (got <= 0)
-			continue;
-		length += got;
-		while ((end = memchr(line, '\n', length))) {
-			size_t used = end + 1 - line;
-
-			*end = '\0';
+		read_commands();
+		while (next_command(line))
 			obey(line);
-			length -= used;
-			memmove(line, end + 1, length);
-		}
-		if (length == sizeof(line) - 1)
-			length = 0;
 	}
 }
 
@@ -822,7 +894,7 @@ static void run_asked(void)
 	char *test = strsep(&rest, ",");
 
 	if (program)
-		run_case(program, test, strtod(seconds, NULL));
+		run_case(program, test, strtod(seconds, NULL), NULL);
 	power_off();
 }
 
@@ -842,7 +914,7 @@ int main(void)
 	uname(&name);
 	say("hello %d %s", PROTOCOL, name.release);
 	each_mount(remember_mount, NULL);
-	if (!prepare_target())
+	if (!*asked.later && !prepare_target())
 		power_off();
 	say("ready %lld", now_ms());
 	if (*asked.run)

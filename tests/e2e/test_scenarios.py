@@ -30,6 +30,21 @@ def test_a_plain_base_does_not_know_the_calls(lab):
     assert (outcome["status"], outcome["reason"]) == ("FAIL", "ENOSYS")
 
 
+def test_phases_and_cuts_are_what_they_say(lab):
+    result = lab.answer("ext4-phases")
+    assert len(result["cases"]) == result["planned"]
+    atomic = outcomes(result, "base")["rename_after_fsync_is_atomic"]
+    assert atomic["reason"].endswith(" cuts")
+    assert int(atomic["reason"].split()[0]) >= 5
+
+
+def test_one_cut_can_be_run_alone(lab):
+    result = lab.answer("ext4-phases/rename_after_fsync_is_atomic@3")
+    (outcome,) = outcomes(result, "base").values()
+    assert outcome["reason"] == "1 cuts"
+    assert lab.run("run", "ext4-phases/rename_after_fsync_is_atomic@9999").returncode == 2
+
+
 def test_every_bad_guest_is_judged_for_what_it_is(lab):
     result = lab.answer("selftest")
     assert len(result["cases"]) == result["planned"]

@@ -150,6 +150,9 @@ TIP = "kernel-patches/tip/series.toml"
         (SUITE_FILE, "expect.without]", "expect.wihtout]", "there is no state 'wihtout'", "'without'"),
         (SUITE_FILE, 'title = "a suite"', "", "the key 'title' is missing", None),
         (SUITE_FILE, 'title = "a suite"', "title = ", "is not TOML", None),
+        (SUITE_FILE, "[cases.second]", '[cases.second]\nphases = ["powercut"]', "phases: Invalid enum value", None),
+        (SUITE_FILE, "[cases.second]", '[cases.second]\ncuts = true\nphases = ["reboot"]', "exclude each other", None),
+        (SUITE_FILE, "[cases.second]", "[cases.second]\ncut = 3", "wants cuts = true", None),
         (TIP, '"floor"', '"flor"', "series.toml:3: requires: there is no series", "'floor'"),
         (TIP, '"6.12"', '"6.1"', "there is no base '6.1'", "'6.12'"),
         ("kernel-patches/bases/6.12.toml", "package", 'url = "https://x"\npackage', "exactly one of", None),
@@ -175,6 +178,15 @@ def test_select_by_pattern(workspace):
     catalogue = load(workspace)
     assert list(select(catalogue, ["ext4-*/sec*"]).values()) == [("second",)]
     assert list(select(catalogue, ["*"]).values()) == [("first", "second")]
+
+
+def test_select_one_cut(workspace):
+    edit(workspace, SUITE_FILE, "[cases.second]", "[cases.second]\ncuts = true")
+    catalogue = load(workspace)
+    assert list(select(catalogue, ["ext4-unlinked/second@17"]).values()) == [("second@17",)]
+    assert list(select(catalogue, ["ext4-unlinked/*", "*/*@3"]).values()) == [("first", "second", "second@3")]
+    with pytest.raises(UserError):
+        select(catalogue, ["ext4-unlinked/first@17"])
 
 
 @pytest.mark.parametrize(("pattern", "hint"), [("ext4-unlinkd", "ext4-unlinked"), ("ext4-unlinked/frist", "first")])

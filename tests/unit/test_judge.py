@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.catalogue.model import STATUS_OF, Expectation, Kind, Splat, Status
+from harness.catalogue.model import STATUS_OF, Event, Expectation, Kind, Splat, Status
 from harness.verdict import failure
 from harness.verdict.judge import CaseRecord, Check, Ended, Outcome, Verdict, compare, judge, meets, not_applicable
 from harness.verdict.ktap import Line
@@ -357,3 +357,61 @@ def test_no_record_raises_and_only_a_clean_one_passes(given_record):
         assert given_record.exit == 0
         assert not given_record.unmount
         assert given_record.check is None or given_record.check.exit == 0
+
+
+CUT_SHORT = stream("# lab: power cut", result="")
+
+
+def phase(number, **given):
+    return record(phase=number, **given)
+
+
+def in_phases(first, last):
+    return judge(msgspec.structs.replace(last, before=(first,)))
+
+
+def test_a_phase_that_came_to_its_event_has_passed():
+    first = phase("1", event=Event.POWER_CUT, ended=Ended.EVENT, ktap=CUT_SHORT)
+    assert judge(first).kind is Kind.PASSED
+    assert in_phases(first, phase("2", ktap=PASS)).kind is Kind.PASSED
+
+
+def test_a_phase_that_passed_without_its_event_has_not():
+    outcome = judge(phase("1", event=Event.POWER_CUT, ktap=PASS))
+    assert (outcome.kind, outcome.reason) == (Kind.CRASHED, "it never came to its power cut")
+
+
+def test_a_red_before_the_event_is_the_red_of_the_case():
+    first = phase("1", event=Event.REBOOT, ktap=RED, exit=1)
+    assert (judge(first).kind, judge(first).reason) == (Kind.ASSERTION, "EBADF")
+    outcome = in_phases(first, phase("2", ktap=PASS))
+    assert (outcome.kind, outcome.reason) == (Kind.ASSERTION, "EBADF")
+    assert outcome.message.startswith("phase 1: ")
+
+
+def test_a_splat_of_any_phase_counts():
+    first = phase("1", event=Event.POWER_CUT, ended=Ended.EVENT, ktap=CUT_SHORT, console=WARN)
+    assert judge(first).kind is Kind.SPLAT
+    assert in_phases(first, phase("2", ktap=PASS)).kind is Kind.SPLAT
+
+
+def test_only_the_panic_that_was_declared_is_excused():
+    wanted = phase("1", event=Event.PANIC, ended=Ended.PANIC, ktap=CUT_SHORT, console=PANIC)
+    assert judge(wanted).kind is Kind.PASSED
+    assert judge(phase("1", event=Event.POWER_CUT, ended=Ended.PANIC, ktap=CUT_SHORT, console=PANIC)).kind is Kind.PANIC
+    assert judge(phase("1", event=Event.PANIC, ended=Ended.PANIC, console=WARN + PANIC)).kind is Kind.SPLAT
+
+
+def test_a_pass_may_say_how_much_it_was():
+    assert judge(record(ktap=PASS, note="80 cuts")).reason == "80 cuts"
+    assert judge(record(ktap=RED, exit=1, note="80 cuts")).reason == "EBADF"
+
+
+def test_a_declared_splat_may_come_in_any_phase():
+    first = phase("1", event=Event.POWER_CUT, ended=Ended.EVENT, ktap=CUT_SHORT, console=WARN, splat=DECLARED)
+    assert in_phases(first, phase("2", ktap=PASS, splat=DECLARED)).kind is Kind.PASSED
+    assert judge(phase("2", ktap=PASS, splat=DECLARED)).reason == "declared splat missing"
+
+
+def test_a_disk_that_cannot_be_mounted_is_called_so():
+    assert judge(record(unmount="mount: EINVAL")).reason == "mount: EINVAL"

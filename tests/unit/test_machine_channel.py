@@ -60,6 +60,8 @@ def test_a_line_without_end_is_refused():
 def test_commands():
     assert channel.run("unlinked/alias_test", "alias", 20) == b"run 20 unlinked/alias_test alias\n"
     assert channel.run("unlinked/alias_test", None, 0.5) == b"run 0.5 unlinked/alias_test\n"
+    assert channel.run("a/b", "c", 1, ("LAB_PHASE=2", "X=/dev/vdb")) == b"run 1 a/b c LAB_PHASE=2 X=/dev/vdb\n"
+    assert channel.run("a/b", None, 1, ("LAB_PHASE=2",)) == b"run 1 a/b - LAB_PHASE=2\n"
     assert channel.list_tests("a/b") == b"list a/b\n"
     assert channel.parameter("a/b", "f.v.t", 3) == "lab.run=3,a/b,f.v.t"
 

@@ -1,6 +1,7 @@
 """Options to argv, without a QEMU."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,18 @@ def test_an_exact_guest_has_nothing_that_differs_between_runs():
 def test_a_disk_that_the_agent_makes_is_named():
     options = dataclasses.replace(PLAIN, filesystem="ext4", device="/dev/loop0")
     assert "lab.device=/dev/loop0" in kernel_parameters(options)
+
+
+def test_a_disk_whose_writes_are_kept_has_its_flushes_in_the_log_and_not_on_the_host():
+    options = dataclasses.replace(PLAIN, disks=(Disk(Path("/d/a,b"), writes=Path("/d/log")),))
+    argv = arguments(options, WIRES)
+    assert not values(argv, "-drive")
+    (node,) = (json.loads(text) for text in values(argv, "-blockdev"))
+    assert (node["driver"], node["file"]["filename"], node["log"]["filename"]) == ("blklogwrites", "/d/a,b", "/d/log")
+    assert "cache" not in node
+    assert node["file"]["cache"] == node["log"]["cache"] == {"no-flush": True}
+
+
+def test_a_guest_may_mount_later():
+    options = dataclasses.replace(PLAIN, filesystem="ext4", disks=(Disk(Path("/d")),), later=True)
+    assert "lab.later=1" in kernel_parameters(options)

@@ -86,3 +86,12 @@ def test_a_case_that_cannot_apply_is_planned_as_a_skip(catalogue):
     (job,) = plan(catalogue, {SCENARIO: ("one",)}, Request())
     assert job.skipped == {"one": "no such flag"}
     assert {job.expectation("one", state).status for state in job.states} == {Status.SKIP}
+
+
+def test_one_cut_is_a_case_of_its_own(catalogue):
+    suite = Suite(title="cut", filesystems=("ext4",), cases={"relink": Case(title="relink", cuts=True)})
+    catalogue.suites["cut"] = suite
+    scenario = catalogue.scenarios()["ext4-cut"]
+    (job,) = plan(catalogue, {scenario: ("relink", "relink@17")}, Request())
+    assert job.suite.cases["relink"].cut is None
+    assert (job.suite.cases["relink@17"].test, job.suite.cases["relink@17"].cut) == ("relink", 17)
