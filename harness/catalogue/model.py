@@ -92,12 +92,28 @@ class Base(Declared, frozen=True, kw_only=True):
     config: tuple[str, ...] = ()  # fragments of kernel-patches/config every kernel of this base gets, in order
 
 
+class Excuse(Declared, frozen=True, kw_only=True):
+    """A complaint of a checker that a series explains. ``patch`` and ``file`` are shell patterns."""
+
+    kind: str  # as the checker names it: FILE_PATH_CHANGES, -Wunused-function
+    patch: str = "*"  # on the patch's file name
+    file: str = "*"  # on the path in the tree that the complaint is about
+    reason: str
+
+
+class Rules(Declared, frozen=True, kw_only=True):
+    """[check] of a series.toml: what `lab series check` holds a series to, beyond what every series must do."""
+
+    excuses: tuple[Excuse, ...] = ()
+
+
 class Series(Declared, frozen=True, kw_only=True):
     """kernel-patches/<name>/series.toml beside the patches and their order in ``series``."""
 
     title: str
     bases: tuple[str, ...]  # the bases it applies to, the first is the one it was written for
     requires: tuple[str, ...] = ()  # series applied before it
+    check: Rules = Rules()
 
 
 class Image(Declared, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ VERBS = {
     "build": "build the kernels of a base and a series, and run nothing",
     "cost": "count what calls cost, in each state or over a parameter",
     "replay": "run a recorded case again, instruction for instruction",
+    "series": "whether each patch of a series applies, builds, boots and adds no complaint",
     "shell": "a shell in a guest, with the filesystem mounted and the cases in place",
     "results": "list, show and judge again what was run",
     "history": "what became of a case over time",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,9 @@ import msgspec
 
 from harness import process
 from harness.cache import Cache, digest
-from harness.errors import BuildError, CommandError, InfraError
-from harness.kernel import compiler, config, git, makelog, series, source, tree
+from harness.errors import CommandError
+from harness.kernel import compiler, config, git, series, source, tree
+from harness.kernel.make import Make
 from harness.kernel.request import KernelRequest
 from harness.progress import Progress, Step, silent
 
@@ -124,6 +124,11 @@ def build(
     return _load(key, folder, request, base, cached=not work.ran)
 
 
+def tree_of(base: source.Source, request: KernelRequest) -> str:
+    """The id of the work tree that a request builds in."""
+    return digest(base.key, request.family)
+
+
 def _say_waiting(progress: Progress) -> None:
     progress(Step("wait", note="another lab builds this kernel"))
 
@@ -167,13 +172,13 @@ class _Build:
         self.log.unlink(missing_ok=True)
         repo = git.Repo(self.base.repo)
         commit = self._commit(repo)
-        tree_id = digest(self.base.key, self.request.family)
-        with tree.opened(tree_id, self.cache, self.progress, self.request.quarantine) as work:
+        with tree.opened(tree_of(self.base, self.request), self.cache, self.progress, self.request.quarantine) as work:
             self.progress(Step("checkout", note=self.label))
             work.switch(repo, commit)
-            self._configure(work)
-            self._compile(work)
-            release = self._keep(work, entry)
+            make = Make(work, self.log, self.label, self.jobs, self.progress)
+            options_on = len(make.configure(self.asked, self.request.unfinished))
+            self._compile(work, make, options_on)
+            release = self._keep(work, make, entry)
         shutil.move(self.log, entry / "build.log")
         facts = Facts(
             label=self.label,
@@ -195,53 +200,16 @@ class _Build:
         self.progress(Step("apply", 0, len(patches), self.label))
         return series.apply(repo, self.base.record.commit, patches)[-1]
 
-    def _configure(self, work: tree.WorkTree) -> None:
-        self.progress(Step("config", note=self.label))
-        work.forget_config()
-        self._make(work, ["tinyconfig"])
-        work.write_config(config.overlay(work.read(".config"), self.asked))
-        self._make(work, ["olddefconfig"])
-        got = config.read_result(work.read(".config"))
-        missing = config.compare(self.asked, got, forgiven=self.request.unfinished)
-        if missing:
-            raise config.complain(missing, got, work.source)
-        self._options_on = len(got)
-
-    def _compile(self, work: tree.WorkTree) -> None:
+    def _compile(self, work: tree.WorkTree, make: Make, options_on: int) -> None:
         known = self.cache.root / "counts" / digest(self.base.version.rpartition(".")[0], self.request.family)
-        total = _expected(known, self._options_on) if work.is_new else 0
-        done = self._make(work, TARGETS, total)
+        total = _expected(known, options_on) if work.is_new else 0
+        done = make.run(TARGETS, total)
         if work.is_new:
             known.parent.mkdir(exist_ok=True)
             known.write_text(str(done))
             work.mark_built()
 
-    def _make(self, work: tree.WorkTree, targets: Sequence[str], total: int = 0) -> int:
-        """Run make; returns how many objects it made."""
-        said: list[str] = []
-        done = 0
-        try:
-            with work.make(targets, self.log, self.jobs) as lines:
-                for line in lines:
-                    said.append(line)
-                    name = makelog.made(line)
-                    if name:
-                        done += 1
-                        self.progress(Step("make", done, total if done <= total else 0, name))
-        except CommandError as exc:
-            raise self._failure(said, exc) from exc
-        return done
-
-    def _failure(self, said: list[str], exc: CommandError) -> InfraError | BuildError:
-        fault = makelog.host_fault(said)
-        if fault:
-            return InfraError(f"{self.label} was not built: {fault}", log=self.log)
-        if exc.returncode < 0:
-            return InfraError(f"{self.label} was not built: make was killed by signal {-exc.returncode}", log=self.log)
-        first = makelog.first_error(said) or "\n".join(said[-5:])
-        return BuildError(f"{self.label} does not compile", first_error=first, log=self.log)
-
-    def _keep(self, work: tree.WorkTree, entry: Path) -> str:
+    def _keep(self, work: tree.WorkTree, make: Make, entry: Path) -> str:
         """Copy what is of use out of the build. In the sandbox: the build may hold links that lead elsewhere."""
         self.progress(Step("keep", note=self.label))
         script = """
@@ -257,7 +225,7 @@ class _Build:
         try:
             work.run(["sh", "-c", script, os.fspath(entry)], writable=[entry])
         except CommandError as exc:
-            raise self._failure(exc.output.splitlines(), exc) from exc
+            raise make.failure(exc.output.splitlines(), exc) from exc
         release = (entry / "release").read_text().strip()
         (entry / "release").unlink()
         return release

@@ -130,3 +130,9 @@ def hunks(diff: bytes) -> Iterator[Hunk]:
             header, start, before = line.decode(errors="replace"), int(found.group(1)), []
     if header:
         yield Hunk(file, header, start, tuple(before))
+
+
+def counts(diff: bytes) -> tuple[int, int]:
+    """How many lines a diff adds, and how many it removes."""
+    content = [line[:1] for is_content, line in _lines(diff) if is_content]
+    return content.count(b"+"), content.count(b"-")

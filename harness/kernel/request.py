@@ -98,7 +98,7 @@ def compose(
     return KernelRequest(
         name=base,
         base=declared,
-        applied=tuple(_applied(catalogue, base, name, count) for name, count in stack),
+        applied=tuple(applied(catalogue, base, name, count) for name, count in stack),
         fragments=tuple(_named(catalogue.fragments, name, "fragment") for name in names),
         options=tuple(dict.fromkeys(options)),
         root=catalogue.root,
@@ -112,7 +112,11 @@ def _named(known: Mapping[str, T], name: str, what: str) -> T:
     return known[name]
 
 
-def _applied(catalogue: Catalogue, base: str, name: str, count: int | None) -> Applied:
+def applied(catalogue: Catalogue, base: str, name: str, count: int | None = None) -> Applied:
+    """A declared series as it is on a base, or its first ``count`` patches.
+
+    Raises UserError for a name that is not declared or a number it does not have; DeclarationError, SeriesError.
+    """
     _named(catalogue.series, name, "series")
     folder = catalogue.root / "kernel-patches" / name
     patches = read_series(folder, base)

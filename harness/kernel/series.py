@@ -63,6 +63,15 @@ def read_series(folder: Path, base: str | None = None) -> tuple[Patch, ...]:
     return tuple(_read(there[name], number, len(names)) for number, name in enumerate(names, 1))
 
 
+def read_files(files: Sequence[Path]) -> tuple[Patch, ...]:
+    """Patch files as a series, in the order given; cover letters (``0000-*``) are left out.
+
+    Raises DeclarationError for a file that is no patch, SeriesError for one whose paths leave the tree.
+    """
+    patches = [path for path in files if not COVER.fullmatch(path.name)]
+    return tuple(_read(path, number, len(patches)) for number, path in enumerate(patches, 1))
+
+
 def _patch_files(folder: Path) -> list[str]:
     """Names of the patches in a folder: ``NNNN-*.patch``, without the cover letter."""
     names = (path.name for path in folder.glob("*.patch"))

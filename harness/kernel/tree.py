@@ -33,6 +33,9 @@ REPRODUCIBLE = {
     # Set and empty: no "+" behind the release of a patched tree.
     "LOCALVERSION": "",
 }
+BUILD = "build"
+OUTPUTS = ("check", "off")
+"""Further output folders, for compilations that must not disturb the build (harness.kernel.checks)."""
 END_OF_DEPENDENCIES = re.compile(rb"^\$\(deps_.*\):$", re.MULTILINE)
 JUST_BEFORE_THE_END = 10.0
 """Seconds before a killed build's last sign of life in which a file without a record may be half written."""
@@ -41,15 +44,23 @@ JUST_BEFORE_THE_END = 10.0
 class WorkTree:
     """A work tree that this lab holds alone. Made by ``opened``."""
 
-    def __init__(self, folder: Path, cache: Cache, quarantine: str = "") -> None:
+    def __init__(self, folder: Path, cache: Cache, quarantine: str = "", output: str = BUILD) -> None:
         self.folder = folder
         self.cache = cache
         self.source = folder / "linux"
-        self.build = self.source / "build"
+        self.build = self.source / output
+        self._quarantine = quarantine
         self._index = folder / "index"
         self._switching = folder / "switching"
-        self._making = folder / "making"
+        self._making = folder / ("making" if output == BUILD else f"making-{output}")
         self._variables, self._env, self._ccache = compiler.make_variables(cache.root, quarantine)
+
+    def output(self, name: str) -> WorkTree:
+        """The same source with an output folder of its own beside ``build/``: one of OUTPUTS."""
+        assert name in OUTPUTS
+        other = WorkTree(self.folder, self.cache, self._quarantine, name)
+        other.build.mkdir(exist_ok=True)
+        return other
 
     @property
     def is_new(self) -> bool:
@@ -67,7 +78,8 @@ class WorkTree:
         self._index.with_name("index.lock").unlink(missing_ok=True)
         self._switching.touch()
         if interrupted and self._index.exists():
-            repo.run("clean", "-ffdxq", "--exclude=/build/", index=self._index, work_tree=self.source)
+            kept = [f"--exclude=/{name}/" for name in (BUILD, *OUTPUTS)]
+            repo.run("clean", "-ffdxq", *kept, index=self._index, work_tree=self.source)
         repo.run("read-tree", "--reset", "-u", commit, index=self._index, work_tree=self.source)
         self._switching.unlink()
         self.build.mkdir(exist_ok=True)
@@ -85,7 +97,7 @@ class WorkTree:
 
     def read(self, name: str) -> str:
         """A small text file of the build. Raises CommandError when there is none."""
-        return self.run(["cat", f"build/{name}"]).stdout
+        return self.run(["cat", f"{self.build.name}/{name}"]).stdout
 
     def run(self, argv: Sequence[str], *, writable: Sequence[Path] = ()) -> process.Completed:
         """Run a program in the tree's sandbox. Raises CommandError when it fails."""
@@ -99,7 +111,15 @@ class WorkTree:
         """
         self._recover()
         self._making.touch()
-        argv = ["make", "O=build", "ARCH=x86", f"-j{jobs}", "--output-sync=target", *self._variables, *targets]
+        argv = [
+            "make",
+            f"O={self.build.name}",
+            "ARCH=x86",
+            f"-j{jobs}",
+            "--output-sync=target",
+            *self._variables,
+            *targets,
+        ]
         running = process.lines(argv, log, cwd=self.source, env=self._env | REPRODUCIBLE, sandbox=self._sandbox())
         try:
             with contextlib.closing(cast(Generator[str, None, None], running)):
