@@ -103,6 +103,8 @@ def kernel_parameters(options: Options) -> list[str]:
         # A panic resets the machine at once, -no-reboot makes that the end of QEMU; a triple fault always works.
         "panic=-1",
         "reboot=t",
+        # On a busy host too few ticks come in the time that the kernel waits for some, and it panics: no IO-APIC timer.
+        "no_timer_check",
         # An oops does not panic: it is on the console either way, and the case's own last words would be lost.
         # No sysctl.* here: each costs the boot a grace period of RCU. The agent sets what is needed.
     ]
