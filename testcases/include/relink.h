@@ -55,6 +55,19 @@ static inline void stage_set_up(struct __test_metadata *_metadata, struct stage 
 	ASSERT_OK(mkdir(CHECKPOINT_DIR, 0700));
 }
 
+/* Lets other users read and write what is in the stage's folder, as a task needs to that is not root's. */
+static inline void stage_open_folder(struct __test_metadata *_metadata, struct stage *stage)
+{
+	struct names names = names_in(_metadata, stage->folder);
+	char path[512];
+
+	ASSERT_OK(chmod(stage->folder, 0777));
+	for (int i = 0; i < names.count; i++) {
+		snprintf(path, sizeof(path), "%s/%s", stage->folder, names.name[i]);
+		ASSERT_OK(chmod(path, 0666));
+	}
+}
+
 /* Removes what names_in() the folder finds; used where nothing but files can be. */
 static inline void remove_files(struct __test_metadata *_metadata, const char *folder)
 {

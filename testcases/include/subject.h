@@ -367,7 +367,9 @@ struct stage {
 	const char *subject;
 	long report_seen;	/* bytes of the report that were read */
 	int checkpoints;	/* images written */
+	int tried;		/* checkpoints that were asked for */
 	const char *remains;	/* names the test leaves in the filesystem's root, for stage_tear_down() */
+	int (*before_restart)(void);	/* what the task that restarts does first (0: done): its privileges, its root */
 };
 
 /* What a subject reported in one phase. */
@@ -439,6 +441,7 @@ static inline void stage_note(struct stage *stage, struct report *report, const 
 		snprintf(report->failed, sizeof(report->failed), "%s", line + 7);
 	} else if (sscanf(line, "checkpoint %d %ld", &number, &report->result) == 2) {
 		report->asked = true;
+		stage->tried = number;
 		if (report->result > 0)
 			stage->checkpoints = number;
 	} else if (sscanf(line, "restart %ld", &report->result) == 1) {
@@ -489,18 +492,24 @@ static inline long long stage_told(struct __test_metadata *_metadata, struct sta
 /* The number a subject gave with tell(name, number). */
 #define SUBJECT_TOLD(stage, name) stage_told(_metadata, stage, __FILE__, __LINE__, name)
 
-/* Executes this program anew; it dies with the test. */
-static inline pid_t stage_spawn(struct __test_metadata *_metadata, char *const argv[])
+/* Executes this program anew, after what comes first; it dies with the test. */
+static inline pid_t stage_spawn(struct __test_metadata *_metadata, char *const argv[], int (*first)(void))
 {
+	cleanup_close int program = ASSERT_OK(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
 	pid_t child, parent = getpid();
 
 	fflush(NULL);
 	child = ASSERT_OK(fork());
 	if (child)
 		return child;
+	if (first && first()) {
+		fprintf(stderr, "# before the restart: %s\n", errno_text(-errno).text);
+		_exit(EXIT_FAILURE);
+	}
+	/* After it: who changes credentials loses the signal. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() == parent)
-		execv("/proc/self/exe", argv);
+		execveat(program, "", argv, environ, AT_EMPTY_PATH);
 	_exit(EXIT_FAILURE);
 }
 
@@ -546,7 +555,7 @@ static inline void stage_checkpoint(struct __test_metadata *_metadata, struct st
 
 	snprintf(number, sizeof(number), "%d", stage->event);
 	stage->subject = name;
-	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv));
+	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv, NULL));
 	report = stage_read_report(stage);
 	stage_check_end(_metadata, stage, file, line, "checkpoint", status, &report);
 	if (!report.asked)
@@ -567,7 +576,7 @@ static inline void stage_restart(struct __test_metadata *_metadata, struct stage
 	int status;
 
 	snprintf(number, sizeof(number), "%d", image);
-	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv));
+	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv, stage->before_restart));
 	report = stage_read_report(stage);
 	stage_check_end(_metadata, stage, file, line, "restart", status, &report);
 	if (!report.asked && !report.done)
@@ -577,6 +586,24 @@ static inline void stage_restart(struct __test_metadata *_metadata, struct stage
 		STAGE_FAIL("restart of %s: %s, expected %s", stage->subject, errno_text(result).text,
 			   errno_text(wanted).text);
 }
+
+/* What the kernel wrote to the log of the last checkpoint that was tried; "" when there was none. */
+static inline void stage_check_log(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
+				   const char *log, const char *wanted)
+{
+	char path[256], text[4096] = "";
+	cleanup_close int fd = -1;
+
+	subject_path(path, sizeof(path), stage->folder, log, stage->tried);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		STAGE_FAIL("log %s: %s, expected success", path, errno_text(-errno).text);
+	if (!strstr(text, wanted))
+		STAGE_FAIL("the log %s does not say '%s'", log, wanted);
+}
+
+/* The kernel's log of the last checkpoint that was tried has this text. */
+#define ASSERT_LOG(stage, wanted) stage_check_log(_metadata, stage, __FILE__, __LINE__, "kernel", wanted)
 
 /* The subject runs up to its event, is checkpointed and the original ends. */
 #define ASSERT_CHECKPOINT(stage, name) stage_checkpoint(_metadata, stage, __FILE__, __LINE__, name, 0)

@@ -19,7 +19,10 @@
 #define _GNU_SOURCE
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
+#include "orphan.h"
 #include "relink.h"
 
 FIXTURE(unlinked)
@@ -35,34 +38,6 @@ FIXTURE_SETUP(unlinked)
 FIXTURE_TEARDOWN(unlinked)
 {
 	stage_tear_down(_metadata, &self->stage);
-}
-
-/* A new open file with this text, its offset at the end. */
-static int new_file(const char *path, const char *text)
-{
-	int fd = MUST(open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
-
-	MUST_WRITE(fd, text);
-	return fd;
-}
-
-/* The same without a name. */
-static int new_orphan(const char *path, const char *text)
-{
-	int fd = new_file(path, text);
-
-	MUST(unlink(path));
-	return fd;
-}
-
-/* Only the kernel may give an unlinked file a name: link(2) must not, now as ever. */
-static void must_not_link(int fd)
-{
-	char proc[32];
-
-	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-	MUST_FAIL(-ENOENT, linkat(fd, "", AT_FDCWD, "linked", AT_EMPTY_PATH));
-	MUST_FAIL(-ENOENT, linkat(AT_FDCWD, proc, AT_FDCWD, "linked", AT_SYMLINK_FOLLOW));
 }
 
 /*
@@ -746,6 +721,233 @@ TEST_F(unlinked, restart_refuses_forged_name)
 	snprintf(name, sizeof(name), "%s/%s", here, relinked.path[0]);
 	forge(_metadata, image, path, name);
 	ASSERT_RESTART(&self->stage);
+}
+
+/*
+ * Where the file was opened there is a directory now.
+ *
+ * 1. open a, unlink a, mkdir a.
+ * 2. Checkpoint: one name, of the file. Restart.
+ * 3. The descriptor is the file, a is a directory still.
+ */
+SUBJECT(name_is_directory)
+{
+	int fd = new_orphan("a", "file");
+
+	MUST(mkdir("a", 0700));
+	come_back();
+	must_be_orphan(fd, "file");
+}
+
+TEST_F(unlinked, name_is_now_a_directory)
+{
+	self->stage.remains = "a lost+found";
+	ASSERT_CHECKPOINT(&self->stage, "name_is_directory");
+	ASSERT_RELINKED(1);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	ASSERT_TRUE(S_ISDIR(stat_of(_metadata, "a").st_mode));
+}
+
+/*
+ * d_path() shows an unlinked file as "a (deleted)". An image that held this
+ * text as a name would open whatever file is called so.
+ *
+ * 1. open a, unlink a; make a file called "a (deleted)".
+ * 2. Checkpoint: one name, of a's inode. Restart.
+ * 3. The descriptor is a's inode; the other file is untouched.
+ */
+SUBJECT(called_deleted)
+{
+	int fd = new_orphan("a", "mine");
+
+	close(new_file("a (deleted)", "other"));
+	tell("inode", subject_stat(fd).st_ino);
+	come_back();
+	must_be_orphan(fd, "mine");
+}
+
+TEST_F(unlinked, a_file_called_deleted_is_another)
+{
+	struct relinked relinked;
+
+	self->stage.remains = "a (deleted) lost+found";
+	ASSERT_CHECKPOINT(&self->stage, "called_deleted");
+	relinked = ASSERT_RELINKED(1);
+	ASSERT_INODE(SUBJECT_TOLD(&self->stage, "inode"), 1, relinked.path[0]);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	ASSERT_HOLDS("a (deleted)", "other");
+}
+
+/*
+ * The directory the file was in has nothing to do with it any more: nobody
+ * needs to be able to write to it, nor to enter it.
+ *
+ * 1. mkdir d, open d/a, unlink d/a, make d inaccessible.
+ * 2. Checkpoint: one name. Restart. The file is there.
+ */
+SUBJECT(parent_closed)
+{
+	int fd;
+
+	MUST(mkdir("d", 0700));
+	fd = new_orphan("d/a", "within");
+	MUST(chmod("d", 0));
+	come_back();
+	must_be_orphan(fd, "within");
+}
+
+TEST_F(unlinked, parent_that_nobody_may_enter)
+{
+	self->stage.remains = "d lost+found";
+	ASSERT_CHECKPOINT(&self->stage, "parent_closed");
+	ASSERT_RELINKED(1);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	ASSERT_EQ(0, (int)(stat_of(_metadata, "d").st_mode & 07777));
+}
+
+/*
+ * A name may hold everything but a slash and NUL. The log must not be torn by
+ * it, and the image does not hold it at all.
+ *
+ * 1. open a name with a newline, a quote, a backslash, a percent sign, bytes
+ *    that are no UTF-8, and " (deleted)" at its end; unlink it. The same again
+ *    with 255 bytes.
+ * 2. Checkpoint: two names of the usual form. Restart.
+ */
+#define ODD_NAME "new\nline \"quote' back\\slash %s%n \377\376 (deleted)"
+
+SUBJECT(odd_name)
+{
+	char longest[256];
+	int odd, full;
+
+	memset(longest, 'n', 255);
+	longest[255] = '\0';
+	odd = new_orphan(ODD_NAME, "odd");
+	full = new_orphan(longest, "long");
+	come_back();
+	must_be_orphan(odd, "odd");
+	must_be_orphan(full, "long");
+}
+
+TEST_F(unlinked, odd_characters_in_the_name)
+{
+	ASSERT_CHECKPOINT(&self->stage, "odd_name");
+	ASSERT_RELINKED(2);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
+ * Names are told apart by a counter; the directory may need to grow for them,
+ * and shrink or not when they go.
+ *
+ * 1. open MANY files with contents of their own, unlink all.
+ * 2. Checkpoint: MANY names, one link each. Restart: no name.
+ * 3. Each descriptor has its own contents.
+ */
+enum { MANY = 1500 };
+
+static int allow_many(void)
+{
+	struct rlimit limit = { MANY + 64, MANY + 64 };
+
+	return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+SUBJECT(many)
+{
+	static int fds[MANY];
+	char text[16];
+
+	MUST(allow_many());
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		fds[i] = new_orphan("a", text);
+	}
+	come_back();
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		MUST_EQ(0, subject_stat(fds[i]).st_nlink);
+		MUST_HOLD(text, fds[i]);
+	}
+}
+
+static int count_names(struct __test_metadata *_metadata, const char *path)
+{
+	cleanup_closedir DIR *dir = opendir(path);
+	struct dirent *entry;
+	int count = 0;
+
+	ASSERT_NE(NULL, dir);
+	while ((entry = readdir(dir))) {
+		if (strstr(entry->d_name, "unlink-at-restart-") != entry->d_name)
+			continue;
+		count++;
+	}
+	return count;
+}
+
+TEST_F(unlinked, fifteen_hundred_files)
+{
+	self->stage.before_restart = allow_many;
+	ASSERT_CHECKPOINT(&self->stage, "many");
+	ASSERT_EQ(MANY, count_names(_metadata, CHECKPOINT_DIR));
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
+ * A whole tree that is held, is removed and is made again with the same names.
+ *
+ * 1. make a tree of three levels; hold its directories and files; remove all;
+ *    make a tree of the same names and other contents.
+ * 2. Checkpoint: a name for each file and directory that is held.
+ * 3. Restart: what is held has the old contents, the new tree the new ones.
+ */
+static const char *const TREE_DIRECTORIES[] = { "tree", "tree/a", "tree/b", "tree/a/c", "tree/a/c/d" };
+static const char *const TREE_FILES[] = { "tree/1", "tree/a/2", "tree/a/3", "tree/b/4", "tree/a/c/5", "tree/a/c/d/6" };
+
+enum { DIRECTORIES = 5, FILES = 6 };
+
+SUBJECT(tree)
+{
+	int directories[DIRECTORIES], files[FILES];
+	char entries[64];
+
+	for (int i = 0; i < DIRECTORIES; i++)
+		directories[i] = new_directory(TREE_DIRECTORIES[i]);
+	for (int i = 0; i < FILES; i++)
+		files[i] = new_orphan(TREE_FILES[i], TREE_FILES[i]);
+	for (int i = DIRECTORIES - 1; i >= 0; i--)
+		MUST(rmdir(TREE_DIRECTORIES[i]));
+	for (int i = 0; i < DIRECTORIES; i++)
+		MUST(mkdir(TREE_DIRECTORIES[i], 0700));
+	for (int i = 0; i < FILES; i++)
+		close(new_file(TREE_FILES[i], "new"));
+	come_back();
+	for (int i = 0; i < FILES; i++)
+		must_be_orphan(files[i], TREE_FILES[i]);
+	for (int i = 0; i < DIRECTORIES; i++)
+		MUST_FAIL(-ENOENT, syscall(SYS_getdents64, directories[i], entries, sizeof(entries)));
+}
+
+TEST_F(unlinked, tree_that_was_made_again)
+{
+	self->stage.remains = "lost+found tree";
+	ASSERT_CHECKPOINT(&self->stage, "tree");
+	ASSERT_RELINKED(DIRECTORIES + FILES);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	for (int i = FILES - 1; i >= 0; i--) {
+		ASSERT_HOLDS(TREE_FILES[i], "new");
+		ASSERT_OK(unlink(TREE_FILES[i]));
+	}
+	for (int i = DIRECTORIES - 1; i > 0; i--)
+		ASSERT_OK(rmdir(TREE_DIRECTORIES[i]));
 }
 
 SUBJECT_HARNESS_MAIN
