@@ -23,6 +23,7 @@ FORBIDDEN = {
     "history": ("process", "kernel", "guest", "machine", "runner", "cli", "plan"),
     "runner": ("cli",),
     "dashboard": ("process", "kernel", "guest", "machine", "runner", "cli", "plan"),
+    "review": ("cli",),
     "init": ("kernel", "guest", "machine", "runner", "cli", "plan"),
 }
 ONE_DOOR = {
