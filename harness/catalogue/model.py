@@ -104,6 +104,7 @@ class Excuse(Declared, frozen=True, kw_only=True):
 class Rules(Declared, frozen=True, kw_only=True):
     """[check] of a series.toml: what `lab series check` holds a series to, beyond what every series must do."""
 
+    off: tuple[str, ...] = ()  # options: with these off, no patch may change code outside the lines it touches
     excuses: tuple[Excuse, ...] = ()
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.progress import Step
     from harness.runner.checked import Check, Report, Result
 
-CHECKS = ("apply", "style", "warnings", "sparse", "build", "boot")
+CHECKS = ("apply", "style", "warnings", "sparse", "off", "build", "boot")
 
 
 @click.group("series")
@@ -128,10 +128,14 @@ def show_report(report: Report) -> None:
     click.secho(f"{'':4}{head}  patch", bold=True)
     for row in report.rows:
         click.echo(f"{row.patch.number:4}" + "".join(map(_mark, row.results)) + f"  {row.patch.title}")
+    if report.cover:
+        _cover(report.cover, report.checks)
     for row in report.rows:
         for result in row.results:
             if result.outcome.value == "red":
-                _story(row.patch, result)
+                _story(row.patch.path.name, result)
+    if report.cover and report.cover.outcome.value == "red":
+        _story("the cover letter", report.cover)
     for excuse in report.idle:
         click.echo(f"\nseries.toml explains {excuse}, and nothing complains of it: remove it")
     _summary(report)
@@ -143,8 +147,13 @@ def _mark(result: Result) -> str:
     return click.style(f"{text:>10}", fg=colour)
 
 
-def _story(patch: Patch, result: Result) -> None:
-    click.secho(f"\n{patch.path.name}: {result.check.value}", bold=True)
+def _cover(result: Result, checks: tuple[Check, ...]) -> None:
+    cells = (_mark(result) if check is result.check else f"{'':>10}" for check in checks)
+    click.echo(f"{'':4}" + "".join(cells) + "  cover letter")
+
+
+def _story(what: str, result: Result) -> None:
+    click.secho(f"\n{what}: {result.check.value}", bold=True)
     told = [finding.shown for finding in result.open] or result.note.splitlines()
     for line in told:
         click.echo(f"    {line}")

@@ -1,29 +1,32 @@
 """What compilers and checkers say of the files that a patch touches: before it and after it.
 
-Each output is kept by the content of what made it: the source, the patches, the options, the compiler, the files. The
-compilations have output folders of their own beside ``build/``, so that a stricter compiler makes no kernel anew.
+Each output is kept by the content of what made it: the source, the patches, the options, the compiler, the files.
+They are compiled in a work tree of their own, so that a stricter compiler makes no kernel anew and waits for none.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from harness import process
 from harness.cache import Cache, digest
-from harness.kernel import compiler, findings, git, series, source, tree
+from harness.kernel import assembly, compiler, config, findings, git, series, source, tree
+from harness.kernel.assembly import Lines
 from harness.kernel.build import tree_of
 from harness.kernel.findings import Finding
 from harness.kernel.make import Make
-from harness.kernel.patch import paths
+from harness.kernel.patch import paths, touched_lines
 from harness.kernel.request import KernelRequest
 from harness.kernel.series import Patch
 from harness.progress import Progress, Step
 
+SAID = "said"
 NOT_OF_THE_KERNEL = ("Documentation/", "tools/", "scripts/", "samples/", "usr/")
 """Where no object of the kernel comes from."""
 
@@ -33,9 +36,12 @@ class Way(StrEnum):
 
     WARNINGS = "warnings"  # gcc and kernel-doc with W=1
     SPARSE = "sparse"
+    OFF = "off"  # compiled to assembly, with the series' option off
 
 
-WORDS = {Way.WARNINGS: ("W=1",), Way.SPARSE: ("W=1", "C=2", "CHECK=sparse")}
+OUTPUT = {Way.WARNINGS: "check", Way.SPARSE: "check", Way.OFF: "off"}
+WORDS = {Way.WARNINGS: ("W=1",), Way.SPARSE: ("W=1", "C=2", "CHECK=sparse"), Way.OFF: ()}
+MADE = {Way.WARNINGS: ".o", Way.SPARSE: ".o", Way.OFF: ".s"}
 
 
 @dataclass(frozen=True)
@@ -51,22 +57,59 @@ class Delta:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where states are compiled and compared. ``jobs`` is make's -j."""
+    """Where states are compiled and compared. ``jobs`` is make's -j.
+
+    ``ways`` are those that will be asked for: all of one state are gone before the tree is switched to the next.
+    ``off`` are the options that ``Way.OFF`` turns off.
+    """
 
     base: source.Source
     cache: Cache
     progress: Progress
     jobs: int
+    ways: tuple[Way, ...]
+    off: tuple[str, ...] = ()
 
     def delta(self, way: Way, before: KernelRequest, after: KernelRequest, files: Sequence[str]) -> Delta:
         """What ``way`` says of ``files`` after a patch and did not say before it.
 
         Raises UserError (an option cannot be had), SeriesError, BuildError (make itself fails), InfraError.
         """
+        for request in (before, after):
+            for each in self.ways:
+                self._said(each, request, files)
         old, new = self._said(way, before, files), self._said(way, after, files)
-        lines = new.read_text(errors="replace").splitlines()
-        known = findings.compiler(old.read_text(errors="replace").splitlines())
-        return Delta(findings.added(known, findings.compiler(lines)), findings.not_built(lines), new)
+        lines = (new / SAID).read_text(errors="replace").splitlines()
+        if way is Way.OFF:
+            found = tuple(self._untouched(old, new, before, after, files))
+        else:
+            known = findings.compiler((old / SAID).read_text(errors="replace").splitlines())
+            found = findings.added(known, findings.compiler(lines))
+        return Delta(found, findings.not_built(lines), new / SAID)
+
+    def _untouched(
+        self, old: Path, new: Path, before: KernelRequest, after: KernelRequest, files: Sequence[str]
+    ) -> Iterator[Finding]:
+        """Functions whose code differs with the option off, though no line of theirs was touched."""
+        removed, added = self._touched_lines(before, after)
+        for name in files:
+            one, other = (folder / "made" / _made(name, Way.OFF) for folder in (old, new))
+            if not (one.is_file() and other.is_file()):
+                continue
+            states = self._compiled(name, one, before), self._compiled(name, other, after)
+            for each in assembly.untouched(*states, removed, added):
+                file, line = each.any.place
+                text = f"{each.any.name}() {each.words}, with {' and '.join(self.off)} off"
+                yield Finding(file or name, line, "error", "OFF", text)
+
+    def _compiled(self, name: str, path: Path, request: KernelRequest) -> assembly.State:
+        text = git.Repo(self.base.repo).run("cat-file", "blob", f"{self._commit(request)}:{name}").stdout
+        return path.read_text(errors="replace"), assembly.Source(name, text)
+
+    def _touched_lines(self, before: KernelRequest, after: KernelRequest) -> tuple[Lines, Lines]:
+        commits = [self._commit(before), self._commit(after)]
+        diff = git.Repo(self.base.repo).run("diff", "--no-ext-diff", "--no-renames", "-U0", *commits).stdout
+        return touched_lines(diff)
 
     def delta_key(self, way: Way, before: KernelRequest, after: KernelRequest, files: Sequence[str]) -> str:
         """Equal keys have equal deltas."""
@@ -94,48 +137,67 @@ class Bench:
     def _key(self, way: Way, request: KernelRequest, files: Sequence[str]) -> str:
         by = [compiler.label(self.cache.root), *([_sparse()] if way is Way.SPARSE else [])]
         patches = (patch.key for patch in request.patches)
-        asked = (request.asked().text, request.unfinished)
+        asked = (self._asked(way, request).text, request.unfinished)
         return digest("said 1", way, self.base.record.tree, *patches, "|", *asked, *by, *files)
 
+    def _asked(self, way: Way, request: KernelRequest) -> config.Asked:
+        """The options of a state; those that series bring are left to their defaults when theirs is to be off."""
+        asked = request.asked()
+        if way is not Way.OFF:
+            return asked
+        kept = [option for option in asked.options if not option.series and option.name not in self.off]
+        return config.merge([kept, [config.read_option(f"{name}=n", "off") for name in self.off]])
+
     def _said(self, way: Way, request: KernelRequest, files: Sequence[str]) -> Path:
-        """The file with all that was said of one state."""
+        """The folder with all that was said of one state, and for ``Way.OFF`` what was made."""
 
         def say(entry: Path) -> None:
-            with tree.opened(tree_of(self.base, request), self.cache, self.progress, request.quarantine) as work:
-                self._compile(work, way, request, files, entry / "said")
+            # A tree of its own: kernels are built elsewhere meanwhile, and their files keep their age.
+            tree_id = digest("checks", tree_of(self.base, request))
+            with tree.opened(tree_id, self.cache, self.progress, request.quarantine) as work:
+                self._compile(work, way, request, files, entry)
 
-        return self.cache.make("said", self._key(way, request, files), say) / "said"
+        return self.cache.make("said", self._key(way, request, files), say)
 
-    def _compile(self, work: tree.WorkTree, way: Way, request: KernelRequest, files: Sequence[str], log: Path) -> None:
-        repo = git.Repo(self.base.repo)
+    def _compile(
+        self, work: tree.WorkTree, way: Way, request: KernelRequest, files: Sequence[str], entry: Path
+    ) -> None:
         commit = self._commit(request)
         label = request.label(self.base.version)
         self.progress(Step("checkout", note=label))
-        work.switch(repo, commit)
-        out = work.output("check")
+        work.switch(git.Repo(self.base.repo), commit)
+        out = work.output(OUTPUT[way])
+        self._configure(Make(out, entry / "configured", label, self.jobs, self.progress), way, request, commit)
+        there = [_made(name, way) for name in files if (work.source / name).is_file()]
+        log = entry / SAID
         log.touch()
-        make = Make(out, log.with_name("configured"), label, self.jobs, self.progress)
-        _configure(make, request, commit)
-        there = [_object(name) for name in files if (work.source / name).is_file()]
         if there:
             out.run(["sh", "-c", 'cd "$0" && rm -f -- "$@"', out.build.name, *there])
             Make(out, log, label, self.jobs, self.progress).all_that_goes([*WORDS[way], *there])
+        if way is Way.OFF:
+            _keep(out, there, entry / "made")
+
+    def _configure(self, make: Make, way: Way, request: KernelRequest, commit: str) -> None:
+        """Configure an output folder, unless it is configured for just this state."""
+        asked = self._asked(way, request)
+        state = digest(commit, asked.text, request.unfinished)
+        known = make.work.folder / f"configured-{make.work.build.name}"
+        if known.is_file() and known.read_text() == state:
+            return
+        known.unlink(missing_ok=True)
+        make.configure(asked, request.unfinished)
+        known.write_text(state)
 
 
-def _configure(make: Make, request: KernelRequest, commit: str) -> None:
-    """Configure an output folder, unless it is configured for just this state."""
-    asked = request.asked()
-    state = digest(commit, asked.text, request.unfinished)
-    known = make.work.folder / f"configured-{make.work.build.name}"
-    if known.is_file() and known.read_text() == state:
-        return
-    known.unlink(missing_ok=True)
-    make.configure(asked, request.unfinished)
-    known.write_text(state)
+def _keep(out: tree.WorkTree, names: Sequence[str], into: Path) -> None:
+    """Copy what was made of some files out of the build, in the sandbox: it may hold links that lead elsewhere."""
+    into.mkdir()
+    script = 'cd "$0" && into=$1 && shift && for name; do [ ! -e "$name" ] || cp -L --parents -- "$name" "$into"; done'
+    out.run(["sh", "-c", script, out.build.name, os.fspath(into), *names], writable=[into])
 
 
-def _object(name: str) -> str:
-    return name.removesuffix(".c") + ".o"
+def _made(name: str, way: Way) -> str:
+    return name.removesuffix(".c") + MADE[way]
 
 
 @functools.cache

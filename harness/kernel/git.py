@@ -68,3 +68,20 @@ def init(path: Path) -> Repo:
     """A new, empty, bare repository."""
     process.run(["git", "init", "--quiet", "--bare", "--template=", os.fspath(path)], env=QUIET)
     return Repo(path)
+
+
+def diffstat(repo: Repo, before: str, after: str) -> dict[str, tuple[int, int]]:
+    """Insertions and deletions by file between two commits, renames as format-patch sees them; 0 for binary files."""
+    found: dict[str, tuple[int, int]] = {}
+    fields = repo.run("diff", "--numstat", "-M", "-z", before, after).stdout.split("\0")
+    while fields and fields[0]:
+        plus, minus, name = fields.pop(0).split("\t", 2)
+        if not name:  # a rename: its two names follow
+            _, name = fields.pop(0), fields.pop(0)
+        found[name] = (int(plus), int(minus)) if plus.isdigit() else (0, 0)
+    return found
+
+
+def patch_id(repo: Repo, diff: bytes) -> str:
+    """The id that ``git format-patch --base`` gives a patch in ``prerequisite-patch-id`` lines."""
+    return repo.run("patch-id", "--stable", input=diff).stdout.split(" ")[0]

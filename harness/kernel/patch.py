@@ -136,3 +136,14 @@ def counts(diff: bytes) -> tuple[int, int]:
     """How many lines a diff adds, and how many it removes."""
     content = [line[:1] for is_content, line in _lines(diff) if is_content]
     return content.count(b"+"), content.count(b"-")
+
+
+def touched_lines(diff: str) -> tuple[frozenset[tuple[str, int]], frozenset[tuple[str, int]]]:
+    """The lines that a diff removes (as they were numbered) and those it adds (as they are), each with its file."""
+    from unidiff.patch import PatchSet
+
+    placed = [(file.path, line) for file in PatchSet(diff) for hunk in file for line in hunk]
+    return (
+        frozenset((file, line.source_line_no or 0) for file, line in placed if line.is_removed),
+        frozenset((file, line.target_line_no or 0) for file, line in placed if line.is_added),
+    )

@@ -63,6 +63,12 @@ def read_series(folder: Path, base: str | None = None) -> tuple[Patch, ...]:
     return tuple(_read(there[name], number, len(names)) for number, name in enumerate(names, 1))
 
 
+def cover_letter(folder: Path, base: str | None = None) -> Path | None:
+    """The cover letter (``0000-*``) of a series, that of its backport to ``base`` when it has one there."""
+    places = [folder / "backports" / base, folder] if base else [folder]
+    return next((path for place in places for path in sorted(place.glob("0000-*"))), None)
+
+
 def read_files(files: Sequence[Path]) -> tuple[Patch, ...]:
     """Patch files as a series, in the order given; cover letters (``0000-*``) are left out.
 

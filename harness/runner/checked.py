@@ -22,6 +22,7 @@ class Check(StrEnum):
     STYLE = "style"  # checkpatch --strict, of the base
     WARNINGS = "warnings"  # gcc and kernel-doc with W=1: nothing new
     SPARSE = "sparse"  # nothing new
+    OFF = "off"  # with the series' option off, no code differs outside the touched lines
     BUILD = "build"  # the whole kernel compiles and links
     BOOT = "boot"  # a guest comes up, its console without complaint
 
@@ -63,8 +64,8 @@ class Result(msgspec.Struct, frozen=True):
 class Walked:
     """A series to walk: its patches, and what they stand on. ``walk.declared`` and ``walk.from_files`` make it.
 
-    ``below`` are the series it requires, applied whole; ``config`` is its own series.config. A ``quarantine`` keeps its
-    builds apart from all others (harness.kernel.request).
+    ``below`` are the series it requires, applied whole; ``config`` is its own series.config, ``cover`` its letter.
+    A ``quarantine`` keeps its builds apart from all others (harness.kernel.request).
     """
 
     name: str
@@ -72,6 +73,7 @@ class Walked:
     patches: tuple[Patch, ...]
     below: tuple[Applied, ...] = ()
     config: Path | None = None
+    cover: Path | None = None
     rules: Rules = field(default_factory=Rules)
     quarantine: str = ""
 
@@ -101,13 +103,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A walk that came to its end. ``idle`` are excuses that no complaint needed."""
+    """A walk that came to its end. ``cover`` is what the cover letter was found to be, None when there is none or
+    nobody asked; ``idle`` are excuses that no complaint needed.
+    """
 
     series: Walked
     checks: tuple[Check, ...]
     rows: tuple[Row, ...]
+    cover: Result | None = None
     idle: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
-        return all(row.good for row in self.rows) and not self.idle
+        letter = self.cover is None or self.cover.outcome is Outcome.GOOD
+        return letter and all(row.good for row in self.rows) and not self.idle

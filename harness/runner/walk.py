@@ -27,7 +27,7 @@ from harness.cache import digest
 from harness.catalogue.load import requirements
 from harness.catalogue.model import Excuse
 from harness.errors import BuildError, DeclarationError, SeriesError, UserError
-from harness.kernel import checkpatch, checks, git, source
+from harness.kernel import checkpatch, checks, cover, git, source, subject
 from harness.kernel import series as patch_files
 from harness.kernel.build import Kernel, build
 from harness.kernel.findings import Finding
@@ -72,7 +72,8 @@ def declared(place: Place, name: str, base: str | None = None) -> Walked:
             )
     below = tuple(applied(catalogue, chosen, other) for other in requirements(catalogue, name))
     itself = applied(catalogue, chosen, name)
-    return Walked(name, chosen, itself.patches, below, itself.config, own.check)
+    letter = patch_files.cover_letter(catalogue.root / "kernel-patches" / name, chosen)
+    return Walked(name, chosen, itself.patches, below, itself.config, letter, own.check)
 
 
 def from_files(
@@ -111,10 +112,11 @@ def walk(place: Place, series: Walked, wishes: Wishes, watcher: Watcher, only: S
     base = source.fetch(
         series.base, place.catalogue.bases[series.base], place.cache, watcher.step, root=place.catalogue.root
     )
-    chosen = tuple(check for check in Check if check in only)
+    chosen = tuple(check for check in Check if check in only and (check is not Check.OFF or series.rules.off))
     walker = _Walk(place, series, wishes, watcher, base, chosen)
     rows = tuple(walker.patch(patch) for patch in series.patches)
-    return Report(series, chosen, rows, walker.idle() if chosen == ALL else ())
+    letter = walker.cover() if Check.STYLE in chosen else None
+    return Report(series, chosen, rows, letter, walker.idle() if set(only) >= set(ALL) else ())
 
 
 @dataclass
@@ -137,7 +139,9 @@ class _Walk:
 
     @property
     def bench(self) -> checks.Bench:
-        return checks.Bench(self.base, self.place.cache, self.watcher.step, len(os.sched_getaffinity(0)))
+        ways = tuple(way for way in checks.Way if Check(way.value) in self.chosen)
+        jobs = len(os.sched_getaffinity(0))
+        return checks.Bench(self.base, self.place.cache, self.watcher.step, jobs, ways, self.series.rules.off)
 
     def patch(self, patch: Patch) -> Row:
         """All checks of one patch."""
@@ -166,10 +170,38 @@ class _Walk:
             return Result(Check.APPLY, Outcome.RED, exc.message)
         return Result(Check.APPLY, Outcome.GOOD)
 
-    def excuse(self, patch: Patch, finding: Finding) -> Finding:
+    def cover(self) -> Result | None:
+        """The cover letter held against the series as far as it applied; None when there is none."""
+        letter = self.series.cover
+        if letter is None:
+            return None
+        repo = git.Repo(self.base.repo)
+        below = [patch for applied in self.series.below for patch in applied.patches]
+        commits = [
+            patch_files.apply(repo, self.base.record.commit, patches)[-1] if patches else self.base.record.commit
+            for patches in (below, [*below, *self.stack])
+        ]
+        truth = cover.Truth(
+            titles=tuple(patch.title for patch in self.series.patches),
+            stat=git.diffstat(repo, *commits),
+            base=self.base.record.commit,
+            below=tuple(git.patch_id(repo, patch.diff) for patch in below),
+        )
+        found = cover.complaints(letter.read_text(errors="replace"), letter.name, truth)
+        return self.judge(letter.name, Result(Check.STYLE, Outcome.GOOD, findings=found, log=str(letter)))
+
+    def judge(self, patch: str, result: Result) -> Result:
+        """A result with the series' excuses; red when a complaint is left."""
+        findings = tuple(self._excuse(patch, finding) for finding in result.findings)
+        judged = msgspec.structs.replace(result, findings=findings)
+        if not judged.open:
+            return judged
+        return msgspec.structs.replace(judged, outcome=Outcome.RED, note=judged.open[0].shown)
+
+    def _excuse(self, patch: str, finding: Finding) -> Finding:
         """The finding with the reason that the series declares for it, if it does."""
         for excuse in self.series.rules.excuses:
-            fits = excuse.kind == finding.kind and fnmatch.fnmatchcase(patch.path.name, excuse.patch)
+            fits = excuse.kind == finding.kind and fnmatch.fnmatchcase(patch, excuse.patch)
             if fits and fnmatch.fnmatchcase(finding.file, excuse.file):
                 self.used.add(excuse)
                 return msgspec.structs.replace(finding, excused=excuse.reason)
@@ -210,9 +242,11 @@ class _Look:
         def look(log: Path) -> Result:
             found, said = checkpatch.run(self.patch, self.walk.base, self.walk.place.cache)
             log.write_text(said)
-            return Result(Check.STYLE, Outcome.GOOD, findings=found)
+            return Result(Check.STYLE, Outcome.GOOD, findings=(*found, *subject.complaints(self.patch)))
 
-        return self._judged(self._kept(digest("style", self.walk.base.record.tree, self.patch.data), look))
+        return self.walk.judge(
+            self.patch.path.name, self._kept(digest("style 2", self.walk.base.record.tree, self.patch.data), look)
+        )
 
     def _delta(self, check: Check, way: checks.Way) -> Result:
         before, after = self._request(self.before), self._request(self.after)
@@ -228,7 +262,9 @@ class _Look:
             return Result(check, Outcome.GOOD, note, delta.new)
 
         try:
-            return self._judged(self._kept(digest("delta", bench.delta_key(way, before, after, files)), look))
+            return self.walk.judge(
+                self.patch.path.name, self._kept(digest("delta", bench.delta_key(way, before, after, files)), look)
+            )
         except BuildError as exc:  # not even make and Kconfig work there
             return Result(check, Outcome.RED, exc.first_error or exc.message, log=str(exc.log or ""))
 
@@ -272,11 +308,3 @@ class _Look:
         entry = self.walk.place.cache.make("checks", digest("check 1", key), make)
         result = msgspec.json.decode((entry / "result.json").read_bytes(), type=Result)
         return msgspec.structs.replace(result, log=str(entry / "log"))
-
-    def _judged(self, result: Result) -> Result:
-        """A result with the series' excuses; red when a complaint is left."""
-        findings = tuple(self.walk.excuse(self.patch, finding) for finding in result.findings)
-        judged = msgspec.structs.replace(result, findings=findings)
-        if not judged.open:
-            return judged
-        return msgspec.structs.replace(judged, outcome=Outcome.RED, note=judged.open[0].shown)

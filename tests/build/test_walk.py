@@ -38,12 +38,15 @@ def series(toy):
     def go(only=WITHOUT_GUEST, rules=None):
         place = Place(Workspace(toy.root), toy.catalogue(), toy.cache)
         walked = declared(place, "core")
-        if rules:
-            object.__setattr__(walked, "rules", rules)
+        assert walked.patches
+        object.__setattr__(walked, "rules", rules or Rules(excuses=(NUMBER,)))
         seen = Seen()
         return walk(place, walked, Wishes(), seen, only), seen
 
     return go
+
+
+NUMBER = Excuse(kind="SUBJECT", reason="the toy's mails say n/9")
 
 
 def reds(report):
@@ -157,7 +160,7 @@ def test_checkpatch_is_the_bases_and_what_the_series_explains_is_explained(toy, 
     toy.patch(2, "fs: space", {"fs/namei.c": ("return -2;", "return 7; ")})
     report, _ = series(only=(Check.STYLE,))
     assert reds(report) == [(2, "style", "fs/namei.c:10: error: trailing whitespace [TRAILING_WHITESPACE]")]
-    rules = Rules(excuses=(Excuse(kind="TRAILING_WHITESPACE", patch="0002-*", reason="a table"),))
+    rules = Rules(excuses=(NUMBER, Excuse(kind="TRAILING_WHITESPACE", patch="0002-*", reason="a table")))
     report, _ = series(only=(Check.STYLE,), rules=rules)
     assert report.good
     assert report.rows[1].of(Check.STYLE).findings[0].excused == "a table"
@@ -165,11 +168,62 @@ def test_checkpatch_is_the_bases_and_what_the_series_explains_is_explained(toy, 
 
 def test_an_excuse_that_nothing_needs_is_told_when_all_was_looked_at(toy, series, monkeypatch):
     toy.patch(1, "fs: link", {"fs/namei.c": ("return -2;", "return 7;")})
-    rules = Rules(excuses=(Excuse(kind="LONG_LINE", reason="a table"),))
+    rules = Rules(excuses=(NUMBER, Excuse(kind="LONG_LINE", reason="a table")))
     assert series(only=(Check.STYLE,), rules=rules)[0].idle == ()
     monkeypatch.setattr("harness.runner.walk.ALL", (Check.APPLY, Check.STYLE))
     report, _ = series(only=(Check.APPLY, Check.STYLE), rules=rules)
     assert report.idle == ("LONG_LINE (patch *, file *)",)
+    assert not report.good
+
+
+def test_with_the_option_off_only_touched_functions_may_differ(toy, series):
+    toy.write("kernel-patches/core/series.config", "CONFIG_TOY_ABSENT=y\n")
+    flag = "#ifdef CONFIG_TOY_ABSENT\n#define RESULT 7\n#else\n#define RESULT {}\n#endif\n"
+    used = {"fs/namei.c": ("return -2;", "return RESULT;")}
+    head = "int toy_length"
+    toy.patch(1, "toy: option", {"include/toy.h": (head, flag.format(-2) + head)} | used)
+    toy.patch(2, "fs: other", {"fs/namei.c": ("return -2;\n}\n\nint", "return -2;\n}\n\n/* More. */\n\nint")})
+    second = toy.root / "kernel-patches/core/0002-fs:-other.patch"
+    second.write_text(second.read_text().replace(" \treturn -2;", " \treturn RESULT;"))
+    rules = Rules(off=("CONFIG_TOY_ABSENT",))
+    report, _ = series(only=(Check.APPLY, Check.OFF), rules=rules)
+    assert reds(report) == []
+    toy.patch(1, "toy: option", {"include/toy.h": (head, flag.format(-3) + head)} | used)
+    report, _ = series(only=(Check.APPLY, Check.OFF), rules=rules)
+    assert reds(report) == []  # the line that uses it was touched
+    first = toy.root / "kernel-patches/core/0001-toy:-option.patch"
+    first.unlink()
+    toy.patch(1, "toy: use", used | {"include/toy.h": (head, flag.format(-2) + head)})
+    toy.raw_patch(
+        2, "fs: other",
+        "--- a/include/toy.h\n+++ b/include/toy.h\n@@ -1,5 +1,5 @@\n #ifdef CONFIG_TOY_ABSENT\n"
+        " #define RESULT 7\n #else\n"
+        "-#define RESULT -2\n+#define RESULT -3\n #endif\n",
+    )  # fmt: skip
+    report, _ = series(only=(Check.APPLY, Check.OFF), rules=rules)
+    [(number, check, note)] = reds(report)
+    assert (number, check) == (2, "off")
+    assert "toy_link() has" in note
+    assert note.endswith("with CONFIG_TOY_ABSENT off [OFF]")
+
+
+def test_a_subject_without_an_area_and_a_letter_that_is_not_true(toy, series):
+    toy.patch(1, "link more.", {"fs/namei.c": ("return -2;", "return 7;")})
+    stat = " fs/namei.c | 3 +-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n"
+    letter = f"Subject: [PATCH 0/1] x\n\nlab (1):\n  fs: link more\n\n{stat}"
+    toy.write("kernel-patches/core/0000-cover-letter.patch", letter)
+    report, _ = series(only=(Check.STYLE,), rules=Rules())
+    told = [finding.text for finding in report.rows[0].of(Check.STYLE).findings]
+    assert told == [
+        "the subject does not begin with an area, as in \"ext4: ...\": 'link more.'",
+        "the subject ends with a full stop: 'link more.'",
+        "the subject says 1/9; it is patch 1 of 1",
+    ]
+    assert [finding.text for finding in report.cover.findings] == [
+        "it lists patch 1 as 'fs: link more', which is 'link more.'",
+        "its diffstat has 1 files, +2 -1; it is 1, +1 -1",
+        "its diffstat has 3 lines for fs/namei.c; it is 2",
+    ]
     assert not report.good
 
 
