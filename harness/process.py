@@ -91,7 +91,7 @@ class Child:
             if stream is not None:
                 stream.close()
         with _live_lock:
-            _live.discard(self.popen.pid)
+            _live.pop(self.popen.pid, None)
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,20 @@ class Completed:
         return self.returncode == 0
 
 
-_live: set[int] = set()
+_live: dict[int, object] = {}
 _live_lock = threading.Lock()
+_thread = threading.local()
 
 
-def kill_all() -> None:
-    """End every child of every thread: what Ctrl-C does first, so that no QEMU and no make goes on."""
+def enlist(crew: object) -> None:
+    """Count the children that this thread starts from now on to a crew, which can be ended apart from all others."""
+    _thread.crew = crew
+
+
+def kill_all(crew: object = None) -> None:
+    """End every child of every thread, or of a crew's: what Ctrl-C does first, so that no QEMU and no make goes on."""
     with _live_lock:
-        pids = list(_live)
+        pids = [pid for pid, own in _live.items() if crew is None or own is crew]
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
@@ -220,7 +226,7 @@ def start(
     except OSError as exc:
         raise InfraError(f"cannot start {argv[0]}: {exc.strerror}") from exc
     with _live_lock:
-        _live.add(popen.pid)
+        _live[popen.pid] = getattr(_thread, "crew", None)
     child = Child(tuple(argv), popen)
     try:
         yield child

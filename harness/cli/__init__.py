@@ -21,6 +21,7 @@ VERBS = {
     "series": "whether each patch of a series applies, builds, boots and adds no complaint",
     "shell": "a shell in a guest, with the filesystem mounted and the cases in place",
     "results": "list, show and judge again what was run",
+    "nightly": "the whole matrix once, failures again, and what is new in the morning",
     "history": "what became of a case over time",
     "compare": "two runs side by side",
     "regressions": "what passed before, fails now, and failed again",

@@ -21,10 +21,10 @@ CHUNK = 500
 """Rows asked for at once by their ids: SQLite takes a thousand variables in a statement."""
 
 POINTS = """
-SELECT outcome.id, run.name AS run, run.folder AS run_folder, run.started, run.nightly, run.attempt, run.guests,
-    run.commit_id, run.changed, environment.host, environment.qemu, outcome.case_name, outcome.status, outcome.kind,
-    outcome.reason, outcome.message, outcome.met, outcome.wanted, outcome.duration, outcome.folder,
-    kernel.key, kernel.label, kernel.source, outcome.lane_id,
+SELECT outcome.id, run.name AS run, run.folder AS run_folder, run.started, run.nightly, run.job, run.attempt,
+    run.guests, run.commit_id, run.changed, environment.host, environment.qemu,
+    outcome.case_name, outcome.status, outcome.kind, outcome.reason, outcome.message, outcome.met, outcome.wanted,
+    outcome.duration, outcome.folder, kernel.key, kernel.label, kernel.source, outcome.lane_id,
     lane.scenario, lane.state, lane.base, lane.stack, lane.config, lane.accel, lane.exact, lane.profile
 FROM outcome JOIN run ON run.id = outcome.run_id JOIN lane ON lane.id = outcome.lane_id
     JOIN environment ON environment.id = run.environment_id LEFT JOIN kernel ON kernel.id = outcome.kernel_id
@@ -85,11 +85,11 @@ def _point(
         )  # fmt: skip
     return Point(
         id=row["id"], run=row["run"], folder=row["run_folder"], started=row["started"], nightly=row["nightly"],
-        attempt=row["attempt"], guests=row["guests"], commit=row["commit_id"], changed=bool(row["changed"]),
-        host=row["host"], qemu=row["qemu"], lane=lane, case=row["case_name"], kernel=row["key"] or "",
-        label=row["label"] or "", source=row["source"] or "", status=row["status"], kind=row["kind"],
-        reason=row["reason"], message=row["message"], met=None if row["met"] is None else bool(row["met"]),
-        wanted=row["wanted"], duration=row["duration"], where=row["folder"],
+        job=row["job"], attempt=row["attempt"], guests=row["guests"], commit=row["commit_id"],
+        changed=bool(row["changed"]), host=row["host"], qemu=row["qemu"], lane=lane, case=row["case_name"],
+        kernel=row["key"] or "", label=row["label"] or "", source=row["source"] or "", status=row["status"],
+        kind=row["kind"], reason=row["reason"], message=row["message"], wanted=row["wanted"],
+        met=None if row["met"] is None else bool(row["met"]), duration=row["duration"], where=row["folder"],
         complaints=tuple(splats.get(row["id"], ())), costs=tuple(costs.get(row["id"], ())),
     )  # fmt: skip
 

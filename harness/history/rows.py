@@ -46,6 +46,7 @@ class Point:
     folder: str  # the run's
     started: str
     nightly: str
+    job: str
     attempt: int
     guests: str
     commit: str

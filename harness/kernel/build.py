@@ -112,10 +112,7 @@ def build(
     base = source.fetch(request.name, request.base, cache, progress, root=request.root, refresh=refresh)
     asked = request.asked()
     made_by = compiler.label(cache.root)
-    patches = request.patches
-    key = digest(
-        RECIPE, base.record.tree, *(patch.key for patch in patches), "|", asked.text, request.unfinished, made_by
-    )
+    key = _key(request, base, asked, made_by)
     found = cache.get("kernels", key)
     if found:
         return _load(key, found, request, base, cached=True)
@@ -127,6 +124,24 @@ def build(
 def tree_of(base: source.Source, request: KernelRequest) -> str:
     """The id of the work tree that a request builds in."""
     return digest(base.key, request.family)
+
+
+def _key(request: KernelRequest, base: source.Source, asked: config.Asked, made_by: str) -> str:
+    patches = (patch.key for patch in request.patches)
+    return digest(RECIPE, base.record.tree, *patches, "|", asked.text, request.unfinished, made_by)
+
+
+def find(request: KernelRequest, cache: Cache) -> Kernel | None:
+    """The kernel of a request if it was built before. Nothing is fetched, nothing is built.
+
+    Raises UserError, SeriesError or DeclarationError for a request that cannot be.
+    """
+    base = source.known(request.name, request.base, cache, root=request.root)
+    if base is None:
+        return None
+    key = _key(request, base, request.asked(), compiler.label(cache.root))
+    found = cache.get("kernels", key)
+    return _load(key, found, request, base, cached=True) if found else None
 
 
 def _say_waiting(progress: Progress) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from harness.cache import digest
 from harness.catalogue.model import Base, Catalogue
 from harness.errors import UserError
 from harness.kernel import config
@@ -70,6 +71,16 @@ class KernelRequest:
     def label(self, version: str) -> str:
         """For people: ``6.12.117 + checkpoint-core``."""
         return " + ".join([version, *(applied.label for applied in self.applied)])
+
+    @property
+    def identity(self) -> str:
+        """The same for requests that make the same kernel of one base.
+
+        Raises DeclarationError for a fragment that is not understood.
+        """
+        return digest(
+            self.name, self.base.ref, *(each.key for each in self.patches), "|", self.asked().text, self.unfinished
+        )
 
     def asked(self) -> config.Asked:
         """All options asked for. Raises DeclarationError for a fragment that is not understood."""

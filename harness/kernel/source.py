@@ -83,6 +83,35 @@ def fetch(
         )
 
 
+def known(name: str, base: Base, cache: Cache, *, root: Path) -> Source | None:
+    """The source of a base if it was fetched before; None otherwise, and nothing is fetched.
+
+    Raises UserError for a git tree or a ref that is not there.
+    """
+    if not base.git:
+        return _remembered(name, cache.root / "declared" / f"{_declaration(base, root)}.json", cache)
+    key = _git_key(origin.local_path(base.git, root), base)[0]
+    entry = cache.get("sources", key)
+    return _load(name, key, entry) if entry else None
+
+
+def commit_of(base: Base, root: Path) -> str:
+    """The commit that a git base's ref means now; empty for a base that has none.
+
+    Raises UserError for a git tree or a ref that is not there.
+    """
+    if not base.git:
+        return ""
+    path = origin.local_path(base.git, root)
+    return _ask_git(path, "--verify", "--end-of-options", f"{base.ref}^{{commit}}", taking=base.ref)
+
+
+def _git_key(path: Path, base: Base) -> tuple[str, str]:
+    """The key of what is imported of a git tree, and the tree it is."""
+    tree = _ask_git(path, "--verify", "--end-of-options", f"{base.ref}^{{tree}}", taking=base.ref)
+    return digest(IMPORTER, "git", tree), tree
+
+
 def _declaration(base: Base, root: Path) -> str:
     """A key of all that decides what is fetched. A local file counts with size and age."""
     parts = [IMPORTER, base.package, base.url, base.sha256]
@@ -127,9 +156,8 @@ def _from_tarball(
 
 def _from_git(name: str, base: Base, root: Path, cache: Cache, progress: Progress) -> Source:
     path = origin.local_path(base.git, root)
-    tree = _ask_git(path, "--verify", "--end-of-options", f"{base.ref}^{{tree}}", taking=base.ref)
+    key, tree = _git_key(path, base)
     objects = path / _ask_git(path, "--git-path", "objects", taking="the objects")
-    key = digest(IMPORTER, "git", tree)
 
     def build(entry: Path) -> None:
         progress(Step("unpack", note=f"{base.ref} of {path}"))

@@ -27,7 +27,7 @@ from harness.machine.command import Disk
 from harness.plan import Job, State
 from harness.progress import Step
 from harness.results import facts, model
-from harness.results.run import RunFolder, now, stamp
+from harness.results.run import RunFolder, Terminated, now, stamp
 from harness.runner import exact, phases
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
@@ -68,9 +68,8 @@ class _Walk:
     wishes: Wishes
     watcher: Watcher
     folder: RunFolder
-    scratch: Path
+    stopping: threading.Event
     done: int = 0
-    stopping: threading.Event = field(default_factory=threading.Event)
     durations: Durations = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +79,11 @@ class _Walk:
     def applicable(self) -> tuple[str, ...]:
         """The cases that need a guest."""
         return tuple(case for case in self.job.cases if case not in self.job.skipped)
+
+    @property
+    def scratch(self) -> Path:
+        """Where guests have their disks and consoles while they run."""
+        return self.folder.path / ".scratch"
 
     @property
     def total(self) -> int:
@@ -99,37 +103,47 @@ def build_kernels(place: Place, job: Job, wishes: Wishes, watcher: Watcher) -> l
     return kernels
 
 
-def run(place: Place, job: Job, wishes: Wishes, watcher: Watcher, argv: tuple[str, ...]) -> Finished:
+def run(
+    place: Place,
+    job: Job,
+    wishes: Wishes,
+    watcher: Watcher,
+    argv: tuple[str, ...],
+    stopping: threading.Event | None = None,
+) -> Finished:
     """Run a job: every case in every state, each in a guest of its own, judged and kept.
 
-    Raises UserError, SeriesError, BuildError or InfraError; a run folder that was begun says so then.
+    ``stopping`` is set by another thread that ends this one's children: then what they said counts for nothing.
+    Raises Terminated when stopped so; UserError, SeriesError, BuildError or InfraError. A run folder that was begun
+    says so then.
     """
     kernels = build_kernels(place, job, wishes, watcher)
     packed = _pack(place, job, kernels, wishes)
     manifest, diff = _manifest(place, job, wishes, packed, argv), facts.git_diff(place.workspace.root)
     folder = RunFolder.create(place.workspace.runs, job.scenario.name)
+    walk = _Walk(place, job, wishes, watcher, folder, stopping or threading.Event())
     try:
         with folder:
             folder.write_manifest(manifest, diff=diff)
             for kernel, state in zip(kernels, job.states, strict=True):
                 folder.keep_config(state.name, kernel.config)
-            return Finished(folder, _walk(place, job, wishes, watcher, folder, packed))
+            return Finished(folder, _walk(walk, packed))
     finally:
         remember(place.workspace, folder.path)
 
 
-def _walk(
-    place: Place, job: Job, wishes: Wishes, watcher: Watcher, folder: RunFolder, packed: list[Ready]
-) -> model.RunResult:
-    with _scratch(folder) as scratch:
-        walk = _Walk(place, job, wishes, watcher, folder, scratch)
-        for case, state in itertools.product(job.skipped, job.states):
+def _walk(walk: _Walk, packed: list[Ready]) -> model.RunResult:
+    with _scratch(walk):
+        for case, state in itertools.product(walk.job.skipped, walk.job.states):
             _skip(walk, state, case)
         if walk.applicable:
             ready = [_boot(walk, each) for each in packed]
-            _run_cases(walk, ready)
+            try:
+                _run_cases(walk, ready)
+            except CancelledError as exc:
+                raise Terminated("the run was stopped") from exc
         walk.durations.keep()
-    return folder.finish()
+    return walk.folder.finish()
 
 
 def _boot(walk: _Walk, packed: Ready) -> Ready:
@@ -147,20 +161,22 @@ def _pack(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list
 
 
 @contextlib.contextmanager
-def _scratch(folder: RunFolder) -> Iterator[Path]:
-    """Where guests have their disks and consoles while they run; gone with the run."""
-    path = folder.path / ".scratch"
-    path.mkdir()
+def _scratch(walk: _Walk) -> Iterator[None]:
+    """The walk's scratch folder is gone with the run."""
+    walk.scratch.mkdir()
     try:
-        yield path
+        yield
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(walk.scratch, ignore_errors=True)
 
 
 def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
     """All cases of all states, so many guests at a time, the longest first."""
     jobs = [(each, case) for case in walk.durations.longest_first(walk.applicable) for each in ready]
-    with ThreadPoolExecutor(walk.wishes.jobs, thread_name_prefix="guest") as pool:
+    crew = object()  # other jobs' guests go on when this job comes to a bad end
+    with ThreadPoolExecutor(
+        walk.wishes.jobs, thread_name_prefix="guest", initializer=process.enlist, initargs=(crew,)
+    ) as pool:
         pending = {pool.submit(_run_one, walk, each, case) for each, case in jobs}
         try:
             _collect(walk, pending)
@@ -168,7 +184,7 @@ def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
             walk.stopping.set()
             for future in pending:
                 future.cancel()
-            process.kill_all()
+            process.kill_all(crew)
             raise
 
 

@@ -107,7 +107,7 @@ def dump(path):
     with sqlite3.connect(path) as db:
         rows = db.execute(query.POINTS.format(where="1")).fetchall()
         splats = db.execute("SELECT fingerprint, title, times FROM splat ORDER BY 1").fetchall()
-    return [row[1:24] + row[25:] for row in rows], splats
+    return [row[1:25] + row[26:] for row in rows], splats
 
 
 def test_the_memory_can_be_made_again_from_the_run_folders(workspace):

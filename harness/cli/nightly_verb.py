@@ -1,0 +1,107 @@
+"""lab nightly: the matrix of nightly.toml, once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import options
+from harness.cli.screen import duration
+
+if TYPE_CHECKING:
+    from harness.nightly.book import Book, Plan
+    from harness.nightly.conduct import Prepared
+    from harness.runner.prepare import Place
+
+
+@click.command("nightly")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Instead of nightly.toml of the workspace.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be run and how long it takes; run nothing.")
+@click.option("--resume", is_flag=True, help="Go on with the last night that was stopped.")
+@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Cores to use (default: all).")
+def command(path: Path | None, only_plan: bool, resume: bool, jobs: int | None) -> None:
+    """Run the matrix of nightly.toml: every cell once, failures again, and say in the morning what is new.
+
+    \b
+    lab nightly --plan       the cells, what is built, and the time it takes
+    lab nightly              all of it; results/nightly/ has the summary as text, HTML and JUnit
+    lab nightly --resume     a night that was stopped, from where it was
+
+    Exits with 0 when all is as promised or known, 1 when a case failed, was flaky or was not run; else with the worst
+    of what kept a cell from being run: 2 the request, 3 a build, 4 the machine.
+    """
+    from harness.catalogue.nightly import FILE, load_nightly
+    from harness.history.store import History
+    from harness.nightly import conduct
+
+    place = options.place()
+    declared = load_nightly(path or place.workspace.root / FILE, place.catalogue)
+    cores = jobs or len(os.sched_getaffinity(0))
+    with History.of(place.workspace) as history:
+        prepared = conduct.prepare(place, declared, history, cores)
+    if only_plan:
+        show_plan(prepared, cores)
+        return
+    began = time.monotonic()
+    with _book(place, prepared, cores, resume) as (book, plan):
+        sys.exit(_run(place, book, plan, prepared, cores, began))
+
+
+class _book:  # noqa: N801 - used like a function
+    """The night's folder: a new one, or the one to go on with."""
+
+    def __init__(self, place: Place, prepared: Prepared, cores: int, resume: bool) -> None:
+        self._given = place, prepared, cores, resume
+
+    def __enter__(self) -> tuple[Book, Plan]:
+        from harness.nightly import book, conduct
+
+        place, prepared, cores, resume = self._given
+        self._open = book.unfinished(place.workspace) if resume else book.Book.begin(place.workspace)
+        if resume:
+            return self._open, conduct.restored(place, self._open, prepared)
+        seconds = prepared.outlook(cores).seconds
+        plan = conduct.plan_of(place, self._open.name, prepared, "this machine", seconds)
+        self._open.write_plan(plan)
+        return self._open, plan
+
+    def __exit__(self, *error: object) -> None:
+        self._open.__exit__(None, None, None)
+
+
+def _run(place: Place, book: Book, plan: Plan, prepared: Prepared, cores: int, began: float) -> int:
+    from harness.cli.night_screen import NightScreen, last_words
+    from harness.nightly import conduct
+    from harness.nightly.local import Local
+
+    labels = {kernel.identity: f"kernel {kernel.label}" for kernel in prepared.kernels}
+    click.echo(f"{plan.name}: {len(plan.cells)} cells, about {duration(plan.seconds)}")
+    with NightScreen(labels) as screen, Local(place, prepared.needed.requests, screen, cores) as local:
+        night = conduct.conduct(place, book, plan, prepared, local, screen)
+    found = conduct.finish(place, book, plan, night, began)
+    last_words(found, "/".join(book.folder.parts[-3:]))
+    return found.code
+
+
+def show_plan(prepared: Prepared, cores: int) -> None:
+    """What would be run, with the time from the memory."""
+    outlook = prepared.outlook(cores)
+    for kernel in prepared.kernels:
+        click.echo(f"build  {kernel.label:<58} {duration(kernel.seconds / cores):>8}")
+    for each in prepared.planned:
+        waits = f"   needs {len(each.needs)} builds" if each.needs else ""
+        click.echo(f"run    {each.cell.id:<58} {duration(each.seconds):>8}{waits}")
+    for left in prepared.matrix.left_out:
+        click.echo(f"not    {left.cell.id:<58} {left.reason}")
+    for over in prepared.over_budget:
+        click.echo(f"not    {over.cell.id:<58} no room in the budget of {prepared.declared.budget} minutes")
+    there = len(prepared.needed.there)
+    click.echo(
+        f"\n{len(prepared.planned)} cells on {cores} cores: about {duration(outlook.seconds)}; "
+        f"{there} kernels are there, {len(prepared.kernels)} are built"
+    )

@@ -1,0 +1,135 @@
+"""What a night is made of, with the time it is thought to take: cells, the kernels they need, seconds from history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from harness.catalogue.model import Catalogue
+from harness.history import query
+from harness.history.store import History
+from harness.kernel import build
+from harness.kernel.request import KernelRequest
+from harness.nightly.matrix import Cell, job_of
+from harness.nightly.night import Kernel, Planned
+from harness.plan import Job
+from harness.runner.prepare import Place, Wishes, kernel_request
+
+BUILD = 900.0
+"""Seconds of one core for a kernel of which nothing is known."""
+CASE = 2.0
+"""Seconds for a case of which nothing is known."""
+AROUND = 0.35
+"""Seconds around each case: fork, unmount, the filesystem's checker, keeping it (docs/performance.md)."""
+BOOT = 4.0
+"""Seconds for a state's guest to be booted and saved, when it was not."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The kernels of a night by identity, what they are made of, and which are there already."""
+
+    requests: Mapping[str, KernelRequest]
+    there: Mapping[str, build.Kernel]
+
+
+def wishes_of(cell_config: Sequence[str], accelerator: str, environment: tuple[str, ...] = ()) -> Wishes:
+    """How a cell's cases are run: one guest at a time, as cells run beside each other."""
+    chosen = None if accelerator == "auto" else accelerator
+    return Wishes(accelerator=chosen, jobs=1, config=tuple(cell_config), environment=environment)
+
+
+def requests_of(place: Place, cell: Cell) -> dict[str, KernelRequest]:
+    """The kernels of a cell's states, by identity.
+
+    Raises UserError, SeriesError or DeclarationError.
+    """
+    job, wishes = job_of(place.catalogue, cell), wishes_of(cell.fragments, cell.accelerator)
+    found = [kernel_request(place, job, state, wishes) for state in job.states]
+    return {request.identity: request for request in found}
+
+
+def needed(place: Place, cells: Sequence[Cell]) -> tuple[Needed, dict[str, tuple[str, ...]]]:
+    """All kernels of the cells, each once; and by cell id those that are still to be built."""
+    requests: dict[str, KernelRequest] = {}
+    own: dict[str, tuple[str, ...]] = {}
+    for cell in cells:
+        found = requests_of(place, cell)
+        requests |= found
+        own[cell.id] = tuple(found)
+    there = {name: kernel for name, each in requests.items() if (kernel := build.find(each, place.cache))}
+    return Needed(requests, there), {id: tuple(n for n in names if n not in there) for id, names in own.items()}
+
+
+def planned(place: Place, cells: Sequence[Cell], history: History) -> tuple[Needed, list[Planned], list[Kernel]]:
+    """The cells and kernels of a night with what they are thought to take.
+
+    Raises UserError, SeriesError or DeclarationError.
+    """
+    kernels, missing = needed(place, cells)
+    seconds = Seconds(place.catalogue, history)
+    build_seconds = _build_seconds(list(kernels.there.values()))
+    open_kernels = [
+        Kernel(name, request.label(request.name), build_seconds)
+        for name, request in kernels.requests.items()
+        if name not in kernels.there
+    ]
+    return kernels, [Planned(cell, seconds.of(cell), missing[cell.id]) for cell in cells], open_kernels
+
+
+def _build_seconds(there: Sequence[build.Kernel]) -> float:
+    """What a build takes on one core: what others took, times the cores of this machine."""
+    import os
+
+    known = [kernel.seconds for kernel in there if kernel.seconds > 0]
+    return median(known) * len(os.sched_getaffinity(0)) if known else BUILD
+
+
+class Seconds:
+    """How long cells take, from the memory; what was never run is guessed from the number of its cases."""
+
+    def __init__(self, catalogue: Catalogue, history: History) -> None:
+        self.catalogue = catalogue
+        self.known = query.durations(history)
+        means: dict[tuple[str, str], list[float]] = {}
+        for (scenario, _, _, case), mean in self.known.items():
+            means.setdefault((scenario, case), []).append(mean)
+        self.similar = {key: median(values) for key, values in means.items()}
+
+    def of(self, cell: Cell) -> float:
+        job = job_of(self.catalogue, cell)
+        return sum(self._state(job, state.name, cell.config) for state in job.states)
+
+    def _state(self, job: Job, state: str, config: str) -> float:
+        fragments = "" if config == "plain" else config.replace("+", " ")
+        return BOOT + sum(self._case(job.scenario.name, state, fragments, case) + AROUND for case in job.cases)
+
+    def _case(self, scenario: str, state: str, config: str, case: str) -> float:
+        exact = self.known.get((scenario, state, config, case))
+        return exact if exact is not None else self.similar.get((scenario, case), CASE)
+
+    def surely(self, cell: Cell) -> bool:
+        """Whether the cell was run before, so that its time is known and not guessed."""
+        return any(scenario == cell.scenario for scenario, _, _, _ in self.known)
+
+
+def within_budget(
+    cells: Sequence[Planned], kernels: Sequence[Kernel], cores: int, seconds: float, last: Mapping[str, str]
+) -> tuple[list[Planned], list[Planned]]:
+    """What fits into so many seconds, and what does not. Those that were not run for longest come first (``last`` is
+    when, by cell id), then in the order of the declaration: what is left out tonight is run tomorrow."""
+    room = cores * seconds
+    builds = {kernel.identity: kernel.seconds for kernel in kernels}
+    taken, left = [], []
+    for each in sorted(cells, key=lambda each: last.get(each.cell.id, "")):
+        price = each.seconds + sum(builds.get(need, 0.0) for need in each.needs)
+        if price <= room:
+            room -= price
+            for need in each.needs:
+                builds.pop(need, None)
+            taken.append(each)
+        else:
+            left.append(each)
+    order = [each.cell for each in cells]
+    return sorted(taken, key=lambda each: order.index(each.cell)), left
