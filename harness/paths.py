@@ -59,6 +59,10 @@ class Workspace:
     def runs(self) -> Path:
         return self.root / "results" / "runs"
 
+    @property
+    def published(self) -> Path:
+        return self.root / "results" / "published"
+
 
 def is_workspace(folder: Path) -> bool:
     return (folder / "kernel-patches").is_dir() and (folder / "testcases").is_dir()

@@ -13,10 +13,16 @@ from harness.paths import find_workspace
 
 @click.command("list")
 @click.argument("patterns", nargs=-1)
-def command(patterns: tuple[str, ...]) -> None:
+@click.option("--docs", is_flag=True, help="What was asked and which cases answer it: the text of docs/cases.md.")
+def command(patterns: tuple[str, ...], docs: bool) -> None:
     """Show suites, series, bases, filesystems, fragments; with a PATTERN, the cases of the scenarios that match."""
-    catalogue = load(find_workspace())
-    if patterns:
+    workspace = find_workspace()
+    catalogue = load(workspace)
+    if docs:
+        from harness.results import coverage, published
+
+        click.echo(coverage.page(catalogue, published.read(workspace.published)), nl=False)
+    elif patterns:
         _cases(catalogue, select(catalogue, patterns))
     else:
         _everything(catalogue)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.paths import find_workspace
 from harness.results import index
+
+if TYPE_CHECKING:
+    from harness.results.published import Published
 
 STYLES = {
     index.State.GREEN: "green",
@@ -82,3 +86,30 @@ def judge(run: str) -> None:
     if not again.changes:
         click.echo("every case is judged as it was")
     sys.exit(0 if again.result.as_expected else 1)
+
+
+@command.command("publish")
+def publish() -> None:
+    """Write the newest whole run of each scenario to results/published/: outcomes in words, to be committed.
+
+    A scenario without such a run here keeps the one that is published.
+    """
+    from harness.catalogue.load import load
+    from harness.results import published
+
+    workspace = find_workspace()
+    catalogue = load(workspace)
+    scenarios = catalogue.scenarios()
+    before = published.read(workspace.published)
+    taken = published.take(index.entries(workspace.runs), catalogue)
+    runs = {name: run for name, run in sorted({**before, **taken}.items()) if name in scenarios}
+    published.write(workspace.published, runs, {name: scenario.suite for name, scenario in scenarios.items()})
+    for name in scenarios:
+        click.echo(f"{name:<{max(map(len, scenarios))}}  {_published_line(runs.get(name), new=name in taken)}")
+    click.echo(f"{len(runs)} of {len(scenarios)} scenarios, {len(taken)} of them from runs here")
+
+
+def _published_line(run: Published | None, *, new: bool) -> str:
+    if run is None:
+        return click.style("no run of all its cases of today", fg="yellow")
+    return f"{run.finished}  {run.summary}" + ("" if new else click.style("  (as published before)", fg="yellow"))

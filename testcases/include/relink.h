@@ -9,6 +9,7 @@
 #ifndef LAB_RELINK_H
 #define LAB_RELINK_H
 
+#include <ftw.h>
 #include <regex.h>
 #include <sys/stat.h>
 
@@ -79,6 +80,17 @@ static inline void remove_files(struct __test_metadata *_metadata, const char *f
 		ASSERT_OK(unlink(path));
 	}
 	ASSERT_OK(rmdir(folder));
+}
+
+static inline int remove_entry(const char *path, const struct stat *, int, struct FTW *)
+{
+	return remove(path);
+}
+
+/* A directory with all that is below it, on its own filesystem. */
+static inline void remove_tree(struct __test_metadata *_metadata, const char *path)
+{
+	ASSERT_OK(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT));
 }
 
 /*

@@ -225,6 +225,26 @@ static inline unsigned long long subject_descriptors(void)
 	return open_ones;
 }
 
+/* The path of the program that the subject runs. */
+static inline const char *own_program(void)
+{
+	static char path[256];
+
+	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
+		SUBJECT_FAIL("/proc/self/exe: %s", errno_text(-errno).text);
+	return path;
+}
+
+/* Ends here and begins anew, as a subject of that name, in the program at a path. */
+static inline void begin_anew(const char *program, const char *name)
+{
+	char event[16];
+	char *argv[] = { "subject", "--subject", (char *)name, event, subject_self.folder, NULL };
+
+	snprintf(event, sizeof(event), "%d", subject_self.event);
+	MUST(execv(program, argv));
+}
+
 static inline long event_self(void)
 {
 	int image = subject_open(subject_self.folder, "image", subject_self.events, O_RDWR | O_CREAT | O_EXCL);
@@ -581,7 +601,8 @@ static inline void stage_restart(struct __test_metadata *_metadata, struct stage
 	stage_check_end(_metadata, stage, file, line, "restart", status, &report);
 	if (!report.asked && !report.done)
 		STAGE_FAIL("restart of %s: neither came back nor failed", stage->subject);
-	result = report.asked ? report.result : 0;
+	/* A positive one is of a further checkpoint: the task came back, and went on. */
+	result = report.result < 0 ? report.result : 0;
 	if (result != wanted)
 		STAGE_FAIL("restart of %s: %s, expected %s", stage->subject, errno_text(result).text,
 			   errno_text(wanted).text);

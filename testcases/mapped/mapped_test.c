@@ -227,23 +227,14 @@ static void copy_program(const char *path)
 	close(to);
 }
 
-/* Ends in the copy, which begins with main() again. */
-static void run_copy(const char *path, const char *name)
-{
-	char event[16];
-	char *argv[] = { "subject", "--subject", (char *)name, event, subject_self.folder, NULL };
-
-	snprintf(event, sizeof(event), "%d", subject_self.event);
-	copy_program(path);
-	MUST(execv(path, argv));
-}
-
 SUBJECT(program)
 {
 	struct stat before, now;
 
-	if (access("a", F_OK))
-		run_copy("a", "program");
+	if (access("a", F_OK)) {
+		copy_program("a");
+		begin_anew("a", "program");
+	}
 	MUST(unlink("a"));
 	MUST(stat("/proc/self/exe", &before));
 	MUST_EQ(0, before.st_nlink);

@@ -16,7 +16,7 @@ SUITES = sorted(CATALOGUE.suites)
 DEFINED = re.compile(r"^(?:RAW_)?TEST(?:_SIGNAL)?\((?P<test>\w+)|^TEST_F\w*\(\w+, (?P<fixture_test>\w+)", re.MULTILINE)
 RAW_TABLE = re.compile(r'^\t\{ "(\w+)", (\w+) \},$', re.MULTILINE)
 SUBJECT = re.compile(r"^SUBJECT\((\w+)\)", re.MULTILINE)
-SUBJECT_USED = re.compile(r'ASSERT_CHECKPOINT(?:_ERRNO\([^,]+,|\()\s*&self->stage, "(\w+)"')
+SUBJECT_USED = re.compile(r'ASSERT_CHECKPOINT(?:_ERRNO\([^,]+,|\()\s*(?:&self->)?stage, "(\w+)"')
 
 
 def programs(suite):
