@@ -14,10 +14,7 @@ from harness.cli.watch import RunScreen
 @click.option("--refresh", is_flag=True, help="Ask again for the newest source of the base.")
 def command(
     patterns: tuple[str, ...],
-    base: str | None,
-    series: str | None,
-    at: tuple[str, ...],
-    config: tuple[str, ...],
+    kernels: options.Kernels,
     refresh: bool,
 ) -> None:
     """Build the kernels that `lab run` of the same scenarios would need, and say where they are."""
@@ -27,8 +24,8 @@ def command(
     from harness.runner.prepare import kernel_request
 
     place = options.place()
-    planned = plan(place.catalogue, select(place.catalogue, patterns), options.request(base, series, at))
-    wishes = options.wishes(config)
+    planned = plan(place.catalogue, select(place.catalogue, patterns), kernels.request)
+    wishes = options.wishes(kernels.config)
     with RunScreen() as screen:
         for job in planned:
             for state in job.states:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -23,13 +24,10 @@ EVERY = ("base", "without", "with")
 @options.what
 @click.option("--vary", "varied", metavar="NAME=V,V...", help="Run for each value; the program sees LAB_NAME.")
 @click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Runs of each; all must agree.")
-@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Guests at a time (default: processors).")
+@options.JOBS
 def command(
     patterns: tuple[str, ...],
-    base: str | None,
-    series: str | None,
-    at: tuple[str, ...],
-    config: tuple[str, ...],
+    kernels: options.Kernels,
     varied: str | None,
     repeat: int,
     jobs: int | None,
@@ -51,16 +49,15 @@ def command(
     vary = cost.parse(varied) if varied else cost.NOTHING
     place = options.place()
     chosen = select(place.catalogue, patterns)
-    request = options.request(base, series, at)
-    if not at and not varied and any(place.catalogue.suites[scenario.suite].series for scenario in chosen):
-        request = options.request(base, series, EVERY)
+    request = kernels.request
+    if not kernels.at and not varied and any(place.catalogue.suites[scenario.suite].series for scenario in chosen):
+        request = replace(request, at=EVERY)
+    wishes = options.wishes(kernels.config, jobs=jobs)
     good = True
     for job in plan(place.catalogue, chosen, request):
         results = []
         with RunScreen() as screen:
-            for value, finished in cost.measure(
-                place, job, request, options.wishes(config, jobs=jobs), vary, repeat, screen
-            ):
+            for value, finished in cost.measure(place, job, request, wishes, vary, repeat, screen):
                 results.append((value, finished.result))
                 good = good and finished.result.as_expected
                 _unexpected(screen, value, finished.result.unexpected, finished.folder.shown)

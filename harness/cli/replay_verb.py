@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli import debugger
+from harness.cli.case import find
 from harness.cli.watch import RunScreen
 from harness.errors import UserError
 from harness.paths import find_workspace
@@ -39,7 +40,7 @@ def command(case: str, at: int | None, debug: bool, commands: tuple[str, ...]) -
     from harness.results import index
     from harness.runner import replay
 
-    folder = _folder(case)
+    _, _, folder = find(find_workspace().runs, case)
     recording = replay.load(folder)
     place = replay.place_of(index.load_case(folder)[1].outcome)
     with RunScreen() as screen, tempfile.TemporaryDirectory(prefix="lab-replay.") as name:
@@ -53,31 +54,16 @@ def command(case: str, at: int | None, debug: bool, commands: tuple[str, ...]) -
             at = seen or total
         else:
             place = None
-        listener = _listener(scratch) if debug or commands else None
+        listener = debugger.listener(scratch) if debug or commands else None
         screen.step(Step("replaying", note=f"up to {at:,}"))
         with replay.stopped(recording, folder, scratch, place, at, listener) as (machine, found):
             screen.line(_where(found))
             if listener:
                 screen.line("           gdb cannot step back here (docs/exact.md): --at an earlier instruction does")
                 screen.clear()
-                sys.exit(_gdb(Path(recording.symbols), scratch, commands))
+                sys.exit(debugger.run(Path(recording.symbols), scratch, commands))
             for line in machine.log.path.read_text(errors="replace").splitlines()[-5:]:
                 screen.line(f"    {line}")
-
-
-def _folder(text: str) -> Path:
-    from harness.results import index
-    from harness.results.run import safe
-
-    parts = text.rsplit("/", 2)
-    if len(parts) != 3:
-        raise UserError(f"{text}: that is not RUN/STATE/CASE", hint="for example last/with/orphan_comes_back")
-    run, state, case = parts
-    entry = index.find(find_workspace().runs, run)
-    folder = entry.path / "cases" / safe(state) / safe(case)
-    if not folder.is_dir():
-        raise UserError(f"{entry.name} has no case {state}/{case}")
-    return folder
 
 
 def _where(found: Found) -> str:
@@ -88,27 +74,3 @@ def _where(found: Found) -> str:
         f"stopped    at instruction {found.instructions:,}, at most {found.within:,} behind what was printed {where}:\n"
         f"           {found.place.text}"
     )
-
-
-def _listener(folder: Path) -> socket.socket:
-    """A socket file in a private folder: no port is opened."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(folder / "gdb"))
-    listener.listen(1)
-    return listener
-
-
-def _gdb(symbols: Path, folder: Path, commands: tuple[str, ...]) -> int:
-    from harness import process
-
-    argv = ["gdb", "-q", "-nx", *(["-batch"] if commands else [])]
-    argv += [str(symbols)] if symbols.is_file() else []
-    argv += [
-        "-ex",
-        "set pagination off",
-        "-ex",
-        "set architecture i386:x86-64",
-        "-ex",
-        f"target remote {folder / 'gdb'}",
-    ]
-    return process.foreground([*argv, *(word for each in commands for word in ("-ex", each))])

@@ -27,13 +27,8 @@ FORMATS = ("text", "json", "junit", "ktap")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="Of the answer.")
 def command(
     patterns: tuple[str, ...],
-    base: str | None,
-    series: str | None,
-    at: tuple[str, ...],
-    config: tuple[str, ...],
-    accel: str | None,
-    cold: bool,
-    jobs: int | None,
+    kernels: options.Kernels,
+    guests: options.Guests,
     exact: bool,
     record: bool,
     environment: tuple[str, ...],
@@ -57,8 +52,8 @@ def command(
     from harness.runner.run import run
 
     place = options.place()
-    jobs_planned = plan(place.catalogue, select(place.catalogue, patterns), options.request(base, series, at))
-    wishes = replace(options.wishes(config, accel, cold, jobs), environment=environment)
+    jobs_planned = plan(place.catalogue, select(place.catalogue, patterns), kernels.request)
+    wishes = replace(options.wishes(kernels.config, guests), environment=environment)
     exact = exact or record
     if exact:
         wishes = replace(counting(wishes), record=record)

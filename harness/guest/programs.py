@@ -25,9 +25,13 @@ from harness.process import run
 Programs = Mapping[str, Path]
 """Static binaries by their path in the guest, without the leading slash."""
 
+CASES = "cases/"
 COMPILER = "gcc"
 FLAGS = ("-std=gnu11", "-O2", "-g1", "-static", "-pthread", "-Wall", "-Wno-unused-result")
 """Static: the guest has no libraries. -g1: a crash in a case can be looked up, and the guest gets it stripped."""
+
+WRAPPED = ("-Wl,--wrap=main",)
+"""The C library's call of main() ends at __wrap_main(), which may call it as __real_main()."""
 
 FIRST_ERROR = re.compile(r"^.*(?:error:|undefined reference to|cannot find -l).*$", re.MULTILINE)
 
@@ -72,16 +76,18 @@ def compile_program(
     selftests: Path | None = None,
     include: Sequence[Path] = (),
     flags: Sequence[str] = (),
+    late: Path | None = None,
 ) -> Path:
     """The static, stripped binary of one C file, in the cache.
 
-    ``headers`` is the folder that holds linux/ and asm/.
+    ``headers`` is the folder that holds linux/ and asm/. ``late`` is a C file whose __wrap_main() comes before main().
     Raises BuildError with the compiler's first error, InfraError when there is no compiler.
     """
     own = [folder for folder in include if folder.is_dir()]
     system = [folder for folder in (selftests, headers) if folder is not None]
-    every = (*FLAGS, *flags)
-    key = _key(source, [*own, *system], every)
+    sources = [os.fspath(path) for path in (source, late) if path]
+    every = (*FLAGS, *flags, *(WRAPPED if late else ()))
+    key = _key(source, [*own, *system], (*every, digest_file(late) if late else ""))
 
     def make(scratch: Path) -> None:
         target = scratch / source.stem
@@ -92,7 +98,7 @@ def compile_program(
             argv += ["-I", os.fspath(folder)]
         for folder in system:
             argv += ["-isystem", os.fspath(folder)]
-        done = run([*argv, os.fspath(source)], check=False)
+        done = run([*argv, *sources], check=False)
         if not done.ok:
             raise BuildError(f"{source.name} does not compile", first_error=first_error(done.stderr))
         run(["strip", "--strip-debug", os.fspath(target)])
@@ -107,14 +113,25 @@ def build_programs(
     headers: Path,
     selftests: Path,
     include: Sequence[Path] = (),
+    late: Path | None = None,
 ) -> Programs:
     """Every source's binary, by the path in the guest it was asked under; compiled in parallel.
+
+    Those of cases get ``late``.
 
     Raises BuildError of the first source, in the mapping's order, that does not compile.
     """
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="cc") as pool:
         futures = {
-            name: pool.submit(compile_program, source, cache, headers=headers, selftests=selftests, include=include)
+            name: pool.submit(
+                compile_program,
+                source,
+                cache,
+                headers=headers,
+                selftests=selftests,
+                include=include,
+                late=late if name.startswith(CASES) else None,
+            )
             for name, source in sources.items()
         }
         return {name: future.result() for name, future in futures.items()}

@@ -10,7 +10,11 @@ Host to agent, one command a line, words separated by one space::
     go                           while a case runs: a newline on its input, it asked for something and has it
     end                          while a case runs: end it now, as at the end of its time, and unmount
     list PROGRAM                 run it with -l: the kselftest harness prints what tests it has
+    wait PROGRAM                 start it up to its main(); the next ``run`` of it goes on from there (late_main.c)
+    hold                         stop behind the next case, before anything is cleaned up, and say ``held``
+    clean                        go on after ``held``
     clock SECONDS                set the wall clock (a guest resumed from a saved state believes it is still then)
+    seed HEX                     32 bytes of entropy (a guest resumed from a saved state would repeat its numbers)
     shell                        a shell on the console, for a person
     quit                         end the machine
 
@@ -32,6 +36,9 @@ Everything else is an event::
     ready MILLISECONDS           commands are obeyed from now on; guest time since boot
     begin PROGRAM [TEST]         the case runs. The console got ``lab: case begins`` just before
     beat MILLISECONDS            every 300 ms while it runs: a case that does not end is not a guest that is silent
+    waits ok PROGRAM | waits error PROGRAM
+                                 the answer to ``wait``
+    held                         the case is over, nothing is cleaned up; ``clean`` is waited for, ``shell`` obeyed
     left stuck | left tasks N | left mount PATH
                                  what the case left behind: tasks that SIGKILL does not end, tasks, a mount point
     exit CODE | signal NUMBER | timeout | stopped
@@ -61,10 +68,14 @@ GO = b"go\n"
 END = b"end\n"
 SHELL = b"shell\n"
 QUIT = b"quit\n"
+HOLD = b"hold\n"
+CLEAN = b"clean\n"
 
 FRAME_MAX = 64 * 1024
 ENDINGS = ("exit", "signal", "timeout", "stopped")
-WORDS = frozenset(("hello", "mount", "ready", "begin", "beat", "left", *ENDINGS, "unmount", "done", "unknown"))
+WORDS = frozenset(
+    ("hello", "mount", "ready", "waits", "begin", "beat", "held", "left", *ENDINGS, "unmount", "done", "unknown")
+)
 NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
 
 
@@ -146,6 +157,19 @@ def run(program: str, test: str | None, seconds: float, variables: tuple[str, ..
 def list_tests(program: str) -> bytes:
     """The command that lists the tests of a program."""
     return f"list {_name(program)}\n".encode()
+
+
+def wait(program: str) -> bytes:
+    """The command that starts a program up to its main().
+
+    Raises ValueError as ``run`` does.
+    """
+    return f"wait {_name(program)}\n".encode()
+
+
+def seed(entropy: bytes) -> bytes:
+    """The command that feeds the guest's random number generator, with 32 bytes."""
+    return f"seed {entropy.hex()}\n".encode()
 
 
 def clock(seconds: float) -> bytes:

@@ -49,7 +49,8 @@ class Options:
     ``record`` keeps a log from which ``replay`` runs an exact guest again, instruction for instruction; such a guest
     stops at its end instead of ending QEMU, and a replayed one also before its first instruction.
     ``save`` keeps the guest's memory in that file from the start, ``resume`` starts from one that was kept so, without
-    changing it: then everything else must be as it was when it was saved.
+    changing it: then everything else must be as it was when it was saved. ``restore`` starts from a state that holds
+    memory too, ``named`` when the guest that it is of had its memory in a file. ``standing``: until it is let go on.
     """
 
     kernel: Path
@@ -69,6 +70,14 @@ class Options:
     replay: Path | None = None
     save: Path | None = None
     resume: Path | None = None
+    restore: bool = False
+    standing: bool = False
+    named: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this is a guest that was saved: its kernel is in its memory."""
+        return self.restore or self.resume is not None
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ def _lab(options: Options) -> list[str]:
 def _machine(options: Options) -> list[str]:
     # acpi=off: only then does QEMU name the virtio-mmio devices on the command line, and the kernel needs no ACPI.
     machine = "microvm,acpi=off,isa-serial=on,x-option-roms=off"
-    if options.save or options.resume:
+    if options.save or options.resume or options.named:
         machine += ",memory-backend=ram"
     return [
         "-nodefaults", "-no-user-config", "-display", "none",
@@ -156,7 +165,7 @@ def _machine(options: Options) -> list[str]:
 
 def _end(options: Options) -> list[str]:
     if not (options.record or options.replay):
-        return ["-no-reboot"]
+        return ["-no-reboot", *(["-S"] if options.standing else [])]
     # The log is whole only when QEMU is told to quit, and its last instruction can be asked for before.
     return ["-action", "reboot=shutdown,shutdown=pause", *(["-S"] if options.replay else [])]
 
@@ -165,7 +174,7 @@ def _memory(options: Options) -> list[str]:
     """Memory as a file: a saved guest's memory is mapped copy-on-write by every guest that resumes it, not copied."""
     path = options.save or options.resume
     if path is None:
-        return []
+        return ["-object", f"memory-backend-ram,id=ram,size={options.memory}M"] if options.named else []
     share = "on" if options.save else "off"
     return ["-object", f"memory-backend-file,id=ram,size={options.memory}M,mem-path={_quoted(path)},share={share}"]
 
@@ -188,6 +197,8 @@ def _recorder(options: Options) -> str:
 
 
 def _kernel(options: Options) -> list[str]:
+    if options.goes_on:
+        return []
     return [
         "-kernel", str(options.kernel),
         "-initrd", str(options.initramfs),
@@ -259,7 +270,7 @@ def arguments(options: Options, wires: Wires) -> list[str]:
         argv += _disk(number, disk)
     # Without a source of entropy a guest waits for its first random number, and forks would share one stream.
     argv += [*_wires(wires), *_entropy(options)]
-    if options.resume:
+    if options.goes_on:
         # The state is told where to come from once the monitor has set it up.
         argv += ["-incoming", "defer"]
     return argv + _confinement()

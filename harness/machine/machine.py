@@ -47,6 +47,12 @@ OUTPUT_MAX = 4 * 1024 * 1024
 """Bytes kept of a case's output."""
 
 
+CONSOLE_PAUSE = 0.004
+"""Seconds in which a console that speaks is left alone: QEMU sends each of its bytes by itself, and waking up for every
+one costs more than the guest's printing does."""
+CONSOLE_BUFFER = 1 << 18
+"""Bytes of socket buffer that QEMU asks for its console, a byte taking some 800 of them. The host may give less."""
+
 PIPE_SIZE = 1 << 20
 """Bytes an exact guest may be ahead of the host's reading: Linux's limit for a user's pipe."""
 
@@ -124,6 +130,11 @@ Host = Callable[[str], Answer]
 """Who is asked by a case, with what stands behind ``channel.ASKS``."""
 
 
+Look = Callable[[RawResult], None]
+"""Who looks at a guest as its case left it, before anything is cleaned up; at one that hangs, before it is made to
+panic; at one that panics, while it still tells why. It gets what is known so far, and may save the guest."""
+
+
 class Machine:
     """A guest. See the module for how it is used."""
 
@@ -146,6 +157,10 @@ class Machine:
         self._patience: Deadline | None = None  # what an oops leaves of it
         self._stderr = b""
         self._open: set[str] = set()
+        self._unsent = b""
+        self._console_due = 0.0  # when the console may be looked at again
+        self._look: Look | None = None
+        self._report: _Report | None = None  # of the case that runs
 
     # Start and stop
 
@@ -166,6 +181,7 @@ class Machine:
         self.log = Log(self._console_path)
         self._stack.callback(self.log.close)
         self._selector = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
+        self._urgent = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
         monitor, monitor_end = self._pair()
         self.monitor = Monitor(monitor)
         (console, console_end), (port, port_end) = self._guest_wires()
@@ -187,6 +203,8 @@ class Machine:
                 end.close()
         for name, source in (("console", console.fileno()), ("port", port.fileno()), ("stderr", errors)):
             self._selector.register(source, selectors.EVENT_READ, name)
+            if name != "console":
+                self._urgent.register(source, selectors.EVENT_READ, name)
             self._open.add(name)
 
     def _pair(self) -> tuple[socket.socket, socket.socket]:
@@ -199,7 +217,8 @@ class Machine:
         if self.options.exact:
             return [self._pipe(), self._pipe()]
         pairs = [self._pair(), self._pair()]
-        (self.console_socket, _), (self.port_socket, _) = pairs
+        (self.console_socket, console_end), (self.port_socket, _) = pairs
+        console_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CONSOLE_BUFFER)
         return [*pairs]
 
     def _pipe(self) -> tuple[Wire, Wire]:
@@ -226,7 +245,7 @@ class Machine:
         read += [options.replay] if options.replay else []
         return process.Sandbox(
             writable=tuple(written),
-            readable=(options.kernel, options.initramfs, *read),
+            readable=(*(() if options.goes_on else (options.kernel, options.initramfs)), *read),
             devices=(Path("/dev/kvm"),) if options.accelerator is Accelerator.KVM else (),
         )
 
@@ -245,12 +264,12 @@ class Machine:
     def _pump(self, timeout: float) -> list[Alarm]:
         """Take in what QEMU sends within ``timeout`` seconds; returns at the first sign of anything."""
         alarms: list[Alarm] = []
-        for key, _ in self._selector.select(timeout):
+        for key, _ in self._ready(timeout):
             data = self._read(key.fd)
             if not data:
-                self._selector.unregister(key.fd)
-                self._open.discard(key.data)
+                self._forget(key)
             elif key.data == "console":
+                self._console_due = time.monotonic() + CONSOLE_PAUSE
                 self.log.write(data)
                 alarms += self.watch.feed(data)
             elif key.data == "stderr":
@@ -259,6 +278,18 @@ class Machine:
                 self._heard = time.monotonic()
                 self._frames += [channel.parse(line) for line in self._framer.feed(data)]
         return alarms
+
+    def _ready(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        pause = self._console_due - time.monotonic()
+        if pause > 0 and (found := self._urgent.select(min(pause, timeout))):
+            return found
+        return self._selector.select(max(0.0, timeout - max(0.0, pause)))
+
+    def _forget(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fd)
+        if key.data != "console":
+            self._urgent.unregister(key.fd)
+        self._open.discard(key.data)
 
     def _read(self, fd: int) -> bytes:
         try:
@@ -292,6 +323,7 @@ class Machine:
         return "port" not in self._open or "console" not in self._open
 
     def _panicked(self) -> GuestEndedError:
+        self._show(Ended.PANIC)
         # -no-reboot ends QEMU as soon as the kernel has said its last.
         self._drain(Deadline(AFTER_PANIC))
         return GuestEndedError(Ended.PANIC, self.watch.first[Alarm.PANIC])
@@ -311,6 +343,7 @@ class Machine:
         )
 
     def _hung(self, deadline: Deadline, silence: float) -> GuestEndedError:
+        self._show(Ended.HANG)
         oops = self.watch.first.get(Alarm.OOPS)
         if oops:
             return GuestEndedError(Ended.HANG, f"the case does not end after: {oops}")
@@ -318,6 +351,12 @@ class Machine:
             return GuestEndedError(Ended.HANG, f"the guest did not finish within {deadline.seconds:g} s")
         self._provoke_trace()
         return GuestEndedError(Ended.HANG, f"no word from the guest for {silence:g} s")
+
+    def _show(self, ended: Ended) -> None:
+        """Let who wants to look at the guest as the case left it."""
+        if self._look and self._report:
+            self._look(self._report.result(self, ended, "", 0.0))
+            self._heard = time.monotonic()
 
     def _provoke_trace(self) -> None:
         """Have the kernel say where it is stuck.
@@ -359,9 +398,27 @@ class Machine:
     # Speaking
 
     def send(self, command: bytes) -> None:
-        """Give the agent a command."""
+        """Give the agent a command, behind those that were to go ``before``."""
+        command, self._unsent = self._unsent + command, b""
         with contextlib.suppress(ConnectionError):  # the next wait tells how the guest ended
             self.port_socket.sendall(command)
+
+    def before(self, command: bytes) -> None:
+        """Have the agent obey this too when it is given its next command: a guest wakes up once for both."""
+        self._unsent += command
+
+    def keep_waiting(self, programs: tuple[str, ...]) -> None:
+        """Start programs up to their main(), so that cases go on from there. One that cannot be is left for its case.
+
+        Raises GuestEndedError when the guest does not survive it.
+        """
+        for program in programs:
+            self._heard = time.monotonic()
+            self.send(channel.wait(program))
+            while not (
+                isinstance(frame := self._next(Deadline(BOOT), BOOT), Event) and frame.word in ("waits", "unknown")
+            ):
+                pass
 
     def wait_ready(self, deadline: Deadline | None = None) -> None:
         """Wait until the agent obeys commands.
@@ -392,6 +449,13 @@ class Machine:
                 self.ready_ms = int(milliseconds)
                 return True
         return False
+
+    def unborn(self, error: BootError) -> RawResult:
+        """The result of a guest that never was ready."""
+        return RawResult(
+            Ended.NO_BOOT, error.message, console=self.log.path, console_to=self.log.size, argv=self.argv,
+            qemu_exit=self.child.poll(), qemu_stderr=self.stderr,
+        )  # fmt: skip
 
     def blame_qemu(self) -> None:
         """Raise InfraError when QEMU failed before the kernel said anything: the host's fault, not the kernel's."""
@@ -446,6 +510,7 @@ class Machine:
         *,
         variables: tuple[str, ...] = (),
         host: Host | None = None,
+        look: Look | None = None,
     ) -> RawResult:
         """Run one case to whatever end it comes. ``seconds`` are the case's own.
 
@@ -454,6 +519,9 @@ class Machine:
         report = _Report()
         start = Deadline(seconds + AFTER_CASE)
         self._heard = time.monotonic()
+        self._look, self._report = look, report
+        if look:
+            self.before(channel.HOLD)
         self.send(channel.run(program, test, seconds, variables))
         return self._conclude(report, start, silence, host)
 
@@ -478,10 +546,10 @@ class Machine:
             self._settle()
         return report.result(self, ended, detail, start.elapsed)
 
-    def _settle(self) -> None:
+    def _settle(self, patience: float = 0.002) -> None:
         if self.options.exact:
             self._let_end(Deadline(AFTER_CASE))
-        while self._open and self._selector.select(0.002):
+        while self._open and self._selector.select(patience):
             self._pump(0)
 
     def _let_end(self, deadline: Deadline) -> None:
@@ -498,6 +566,10 @@ class Machine:
             frame = self._next(deadline, silence)
             if report.take(frame):
                 return None
+            if isinstance(frame, Event) and frame.word == "held":
+                self._settle(0)
+                self._show(Ended.TIMEOUT if report.timeout else Ended.DONE)
+                self.send(channel.CLEAN)
             if host and isinstance(frame, Output) and frame.text.startswith(channel.ASKS):
                 answer = host(frame.text[len(channel.ASKS) :].decode(errors="replace").strip())
                 if answer is Answer.CUT:
@@ -593,8 +665,5 @@ def boot_and_run(
         try:
             machine.wait_ready()
         except BootError as exc:
-            return RawResult(
-                Ended.NO_BOOT, exc.message, console=console, console_to=machine.log.size, argv=machine.argv,
-                qemu_exit=machine.child.poll(), qemu_stderr=machine.stderr,
-            )  # fmt: skip
+            return machine.unborn(exc)
         return machine.run_case(program, test, seconds)

@@ -12,14 +12,15 @@ The guest's memory is a file from its boot on, as its disks are. Memory is not c
 copy-on-write: forks share what none of them has written. The state beside it is what the devices hold, some 50 kB.
 
 A fork goes on where the saved guest waited for a command: with the agent's port connected anew, its own copy of the
-disk, the wall clock set by the host and the random number generator reseeded from virtio-rng (the agent does that at
-each ``run``). It has the same pids, the same addresses, the same uptime and the same caches as every other fork.
+disk, and, told with its first command, the wall clock and 32 bytes for its random number generator. It has the same
+pids, the same addresses, the same uptime and the same caches as every other fork.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from harness.machine.monitor import Monitor
 
 IGNORE_SHARED = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
 """Memory that is a shared file stays where it is: it is no part of the saved state."""
+UNLIMITED = 1 << 40
+"""Bytes a second: a file needs no pace."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,38 @@ def load(folder: Path) -> Snapshot:
     return Snapshot(folder / facts["memory"], folder / facts["state"], disks, facts["release"], facts["machine"])
 
 
+def save_whole(machine: Machine, state: Path) -> None:
+    """Write all that a guest is, its memory too, into one file; the guest has to stand still. It can go on after.
+
+    Raises InfraError when QEMU cannot.
+    """
+    monitor = machine.monitor
+    with state.open("wb") as stream:
+        monitor.ask("migrate-set-capabilities", IGNORE_SHARED)
+        monitor.ask("migrate-set-parameters", {"max-bandwidth": UNLIMITED})
+        monitor.ask("getfd", {"fdname": "whole"}, fd=stream.fileno())
+        monitor.ask("migrate", {"uri": "fd:whole"})
+        _wait_saved(monitor, Deadline(60))
+
+
+@contextmanager
+def restored(options: Options, state: Path, console: Path, gdb: socket.socket | None = None) -> Iterator[Machine]:
+    """The guest of ``save_whole``, running on from that moment; ``options`` are as they were, with ``restore``.
+
+    Raises InfraError when QEMU does not take the state.
+    """
+    with Machine(options, console, gdb=gdb) as machine:
+        try:
+            _resume(machine.monitor, state)
+            if not options.standing:  # it stood still when it was saved
+                machine.monitor.ask("cont")
+        except InfraError:
+            machine.blame_qemu()
+            raise
+        machine.adopt()
+        yield machine
+
+
 @contextmanager
 def fork(options: Options, snapshot: Snapshot, disks: tuple[Disk, ...], console: Path) -> Iterator[Machine]:
     """A running guest that goes on from ``snapshot``, ready for commands.
@@ -132,7 +167,7 @@ def fork(options: Options, snapshot: Snapshot, disks: tuple[Disk, ...], console:
             machine.blame_qemu()
             raise
         machine.adopt(snapshot.release)
-        machine.send(channel.clock(time.time()))
+        machine.before(channel.clock(time.time()) + channel.seed(os.urandom(32)))
         yield machine
 
 

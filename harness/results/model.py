@@ -95,11 +95,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
 
 
+DISK, GUEST, RECORDING = "disk.img", "guest.state", "replay.log"
+"""What a case's folder may hold beside its logs; ``CaseResult.kept`` names what is there."""
+
+
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     """outcome.json, and an entry of result.json: one case in one state.
 
     ``expected`` is None where nothing is promised (a patch in the middle); then ``met`` is None too. ``folder`` is
-    relative to the run folder.
+    relative to the run folder. ``kept`` are the files in it beside the logs: disks, a guest, a recording.
     """
 
     case: str
@@ -108,6 +112,7 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expectation | None = None
     met: bool | None = None
     folder: str = ""
+    kept: tuple[str, ...] = ()
     version: int = VERSION
 
 

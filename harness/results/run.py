@@ -9,7 +9,7 @@
 
     results/runs/20261122T151733Z-ext4-unlinked/
         manifest.json  result.json  reproduce.sh  workspace.diff  kernels/<state>.config
-        cases/<state>/<case>/{ktap.log, console.log, record.json, outcome.json[, disk.img]}
+        cases/<state>/<case>/{ktap.log, console.log, record.json, outcome.json[, disk.img, guest.*]}
 
 A case's folder appears whole or not at all. Leaving the context by an exception writes result.json too: ``killed`` for
 KeyboardInterrupt (SIGTERM becomes one through ``terminable``), ``failed`` for the rest. A lab that was killed outright
@@ -26,7 +26,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from urllib.parse import quote
@@ -36,11 +36,11 @@ import msgspec
 from harness.catalogue.model import Expectation
 from harness.errors import LabError
 from harness.results import files, reproduce
-from harness.results.model import CaseResult, Manifest, RunResult, RunStatus
+from harness.results.model import DISK, CaseResult, Manifest, RunResult, RunStatus
 from harness.verdict.judge import CaseRecord, Outcome, meets
 
 MANIFEST, RESULT, LOCK = "manifest.json", "result.json", ".lock"
-RECORD, OUTCOME, KTAP, CONSOLE, DISK = "record.json", "outcome.json", "ktap.log", "console.log", "disk.img"
+RECORD, OUTCOME, KTAP, CONSOLE = "record.json", "outcome.json", "ktap.log", "console.log"
 
 
 class Terminated(KeyboardInterrupt):
@@ -171,27 +171,27 @@ class RunFolder:
         """
         relative = Path("cases") / safe(record.state or "-") / safe(record.case)
         met = None if expected is None else meets(expected, outcome)
+        kept = {path.name: path for path in recording}
+        if met is False and disk is not None and disk.exists():
+            kept[DISK] = disk
         result = CaseResult(
-            case=record.case, state=record.state, outcome=outcome, expected=expected, met=met, folder=str(relative)
-        )
-        self._store(self.path / relative, record, result, disk if met is False else None, recording)
+            case=record.case, state=record.state, outcome=outcome, expected=expected, met=met, folder=str(relative),
+            kept=tuple(sorted(kept)),
+        )  # fmt: skip
+        self._store(self.path / relative, record, result, kept)
         with self._guard:
             self._cases.append(result)
         return result
 
-    def _store(
-        self, folder: Path, record: CaseRecord, result: CaseResult, disk: Path | None, recording: Sequence[Path]
-    ) -> None:
+    def _store(self, folder: Path, record: CaseRecord, result: CaseResult, kept: Mapping[str, Path]) -> None:
         scratch = folder.with_name(f".{folder.name}.tmp")
         with files.told(folder):
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             try:
                 save(scratch, record, result)
-                if disk is not None and disk.exists():
-                    files.move_sparse(disk, scratch / DISK)
-                for path in recording:
-                    files.move_sparse(path, scratch / path.name)
+                for name, path in kept.items():
+                    files.move_sparse(path, scratch / name)
                 scratch.rename(folder)
             except BaseException:
                 shutil.rmtree(scratch, ignore_errors=True)

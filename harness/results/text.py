@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from harness.catalogue.model import Expectation, Kind, Status
-from harness.results.model import CaseResult, RunResult, RunStatus
+from harness.results.model import DISK, GUEST, RECORDING, CaseResult, RunResult, RunStatus
 from harness.verdict.failure import shorten
 from harness.verdict.judge import Outcome, Verdict, compare
 
@@ -21,6 +21,9 @@ REASON_WIDTH = 44
 EXCERPT = 14
 """Lines of a message shown below the table; the case's folder has the rest."""
 GAP = 3
+
+SPEECHLESS = (Kind.HANG, Kind.PANIC, Kind.OOPS, Kind.LOST)
+"""How a guest may end whose shell cannot be counted on: it can be looked at with gdb."""
 
 Cells = Mapping[str, CaseResult]
 """One case's results by state."""
@@ -187,8 +190,20 @@ def _stories(result: RunResult, where: str, paint: _Paint) -> Iterator[str]:
         yield from (f"    {line}" for line in lines[:EXCERPT])
         rest = f"{len(lines) - EXCERPT} more lines in " if len(lines) > EXCERPT else ""
         yield paint(f"    {rest}{_flat('/'.join(part for part in (where, case.folder) if part))}", "dim")
+        yield from (paint(f"    {_flat(command)}", "dim") for command in _commands(case, where))
     if result.unexpected:
         yield ""
+
+
+def _commands(case: CaseResult, where: str) -> Iterator[str]:
+    """What a person can type to see the case again: none without the run's name."""
+    name = f"{where.rstrip('/').rpartition('/')[2]}/{case.state}/{case.case}"
+    if where and GUEST in case.kept:
+        yield f"lab shell --from {name}" + ("" if case.outcome.kind not in SPEECHLESS else " --gdb")
+    elif where and DISK in case.kept:
+        yield f"lab shell --from {name} --disk"
+    if where and RECORDING in case.kept:
+        yield f"lab replay {name}"
 
 
 def _end(result: RunResult, table: Mapping[str, Cells], where: str, width: int, paint: _Paint) -> Iterator[str]:

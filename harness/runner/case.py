@@ -6,44 +6,68 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from harness.catalogue.model import Suite
+from harness.catalogue.model import Expectation, Suite
 from harness.machine import snapshot
-from harness.machine.command import Disk
-from harness.machine.machine import RawResult, boot_and_run
+from harness.machine.machine import BootError, Machine, RawResult
 from harness.progress import Progress, silent
 from harness.runner import cuts, exact, phases, replay
+from harness.runner.kept import Keeper
 from harness.runner.prepare import Ready, own_disks
 from harness.runner.record import CaseRun, check, program_of, record
 
 
-def run_case(ready: Ready, suite: Suite, case: str, folder: Path, tell: Progress = silent) -> CaseRun:
+def run_case(
+    ready: Ready, suite: Suite, case: str, folder: Path, tell: Progress = silent, wanted: Expectation | None = None
+) -> CaseRun:
     """Run ``case`` in a guest of its own, in several if it has phases; its consoles and its disk go to ``folder``.
 
+    What is not ``wanted`` leaves its guest there too.
     Raises InfraError when QEMU or the filesystem's checker cannot be run at all, UserError for phases in exact guests.
     """
     if suite.cases[case].cuts:
         return cuts.run(ready, suite, case, folder, tell)
     if suite.cases[case].phases:
         return phases.run(ready, suite, case, folder)
-    own = own_disks(ready, folder)
-    recording: tuple[Path, ...] = ()
-    if ready.record:
-        program, test, seconds = program_of(ready, suite, case)
-        raw, recording = replay.record(ready.options, ready.kernel.symbols, folder, program, test, seconds)
-    else:
-        raw = _run(ready, suite, case, own, folder / "console.log")
-    disk = own[0].path if own else None
-    return CaseRun(record(ready, suite, case, raw, check(ready, raw, disk)), raw.argv, disk, recording)
-
-
-def _run(ready: Ready, suite: Suite, case: str, own: tuple[Disk, ...], console: Path) -> RawResult:
     if ready.unborn:
-        shutil.copyfile(ready.unborn.console, console)
-        return replace(ready.unborn, console=console)
-    program, test, seconds = program_of(ready, suite, case)
+        console = shutil.copyfile(ready.unborn.console, folder / "console.log")
+        return _done(ready, suite, case, replace(ready.unborn, console=console))
     if ready.exact:
-        return exact.run(ready.options, console, program, test, seconds)
+        return _exact(ready, suite, case, folder)
+    return _kept(ready, suite, case, folder, wanted)
+
+
+def _done(ready: Ready, suite: Suite, case: str, raw: RawResult, recording: tuple[Path, ...] = ()) -> CaseRun:
+    return CaseRun(record(ready, suite, case, raw, None), raw.argv, None, recording)
+
+
+def _exact(ready: Ready, suite: Suite, case: str, folder: Path) -> CaseRun:
+    program, test, seconds = program_of(ready, suite, case)
+    if ready.record:
+        raw, files = replay.record(ready.options, ready.kernel.symbols, folder, program, test, seconds)
+        return _done(ready, suite, case, raw, files)
+    return _done(ready, suite, case, exact.run(ready.options, folder / "console.log", program, test, seconds))
+
+
+def _kept(ready: Ready, suite: Suite, case: str, folder: Path, wanted: Expectation | None) -> CaseRun:
+    """A case in a guest that can be looked at, and kept, as long as nobody has said that all is well with its disk."""
+    own = own_disks(ready, folder)
+    disk = own[0].path if own else None
+    console = folder / "console.log"
     if ready.snapshot is None:
-        return boot_and_run(replace(ready.options, disks=own), console, program, test, seconds)
+        with Machine(replace(ready.options, disks=own), console) as machine:
+            try:
+                machine.wait_ready()
+            except BootError as exc:
+                return replace(_done(ready, suite, case, machine.unborn(exc)), disk=disk)
+            return _in_guest(Keeper(machine, ready, suite, case, folder, wanted), disk)
     with snapshot.fork(ready.options, ready.snapshot, own, console) as machine:
-        return machine.run_case(program, test, seconds)
+        return _in_guest(Keeper(machine, ready, suite, case, folder, wanted), disk)
+
+
+def _in_guest(keeper: Keeper, disk: Path | None) -> CaseRun:
+    ready, suite, case = keeper.ready, keeper.suite, keeper.case
+    program, test, seconds = program_of(ready, suite, case)
+    raw = keeper.machine.run_case(program, test, seconds, look=keeper.look)
+    checked = check(ready, raw, disk)
+    keeper.consider(raw, checked)
+    return CaseRun(record(ready, suite, case, raw, checked), raw.argv, disk, kept=keeper.files)

@@ -20,6 +20,9 @@ from harness.plan import Job, State, newest
 from harness.progress import Progress, Step
 
 CONSOLE = "boot.console.log"
+SETTLED = 2.2
+"""Seconds of a guest's uptime after which nothing that its boot put off is left to do: the last is the choice of its
+clock source, a second after the first. Saved earlier, every fork would do it again, in a tenth of its time."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Ready:
     spare: Path | None = None  # what the guest has as /dev/vdb
     bare: Ready | None = None  # the same guest with nothing mounted and a spare disk, for cases in phases
     boot_seconds: float = 0.0  # 0 when the guest was saved by an earlier run
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The programs that are started before the guest is saved: none where they would see what is mounted later."""
+        return () if self.options.later else tuple(f"{self.suite_name}/{name}" for name in self.programs)
 
     def program_of(self, case: str) -> str:
         """The path of a case's program below /cases of the guest."""
@@ -139,9 +147,16 @@ def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
     built = programs.build_programs(
         sources, cache,
         headers=kernel.headers, selftests=_pinned_headers(place), include=workspace.include,
+        late=_late_main(place, job),
     )  # fmt: skip
     agent = workspace.find(f"images/{job.suite.image}/agent.c")
     return initramfs.build(agent, built, cache, headers=kernel.headers, busybox=image.busybox)
+
+
+def _late_main(place: Place, job: Job) -> Path | None:
+    """What lets programs wait in a saved guest, where the image has it."""
+    path = place.workspace.find(f"images/{job.suite.image}/late_main.c")
+    return path if path.is_file() else None
 
 
 def _pinned_headers(place: Place) -> Path:
@@ -173,7 +188,8 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
 def _snapshot_key(ready: Ready) -> str:
     """Everything the saved guest is made of. Artefacts count by their path: that is their content's key."""
     options = repr(sorted(asdict(ready.options).items()))
-    return digest("snapshot 1", accel.host_key(), ready.kernel.key, str(ready.disk), str(ready.spare or ""), options)
+    disks = (str(ready.disk), str(ready.spare or ""))
+    return digest("snapshot 3", accel.host_key(), ready.kernel.key, *disks, options, *ready.waiting)
 
 
 class _UnbornError(Exception):
@@ -204,4 +220,6 @@ def _boot_and_save(ready: Ready, scratch: Path, folder: Path, progress: Progress
             raise _UnbornError(
                 RawResult(Ended.NO_BOOT, exc.message, console=console, console_to=machine.log.size, argv=machine.argv)
             ) from exc
+        machine.keep_waiting(ready.waiting)
+        machine.listen(max(0.0, SETTLED - machine.ready_ms / 1000))
         snapshot.save(machine, scratch)

@@ -21,10 +21,11 @@ from harness.errors import InfraError, UserError
 from harness.machine import history
 from harness.machine.command import Options
 from harness.machine.machine import Machine, RawResult
+from harness.results.model import RECORDING
 from harness.runner import exact
 from harness.verdict.judge import Outcome
 
-LOG, FACTS = "replay.log", "replay.json"
+LOG, FACTS = RECORDING, "replay.json"
 COARSE, FINE = 2_000_000, 4_000
 """Instructions between two looks at what the guest has said: in the first replay, and in the second near the place."""
 LOCATED = re.compile(r"^(?P<where>\S+\.\w+:[0-9]+): ")

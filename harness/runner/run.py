@@ -28,7 +28,7 @@ from harness.plan import Job, State
 from harness.progress import Step
 from harness.results import facts, model
 from harness.results.run import RunFolder, Terminated, now, stamp
-from harness.runner import exact, phases
+from harness.runner import exact, kept, phases
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
 from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
@@ -70,6 +70,7 @@ class _Walk:
     folder: RunFolder
     stopping: threading.Event
     done: int = 0
+    guests: int = 0  # kept so far
     durations: Durations = field(init=False)
 
     def __post_init__(self) -> None:
@@ -200,14 +201,16 @@ def _collect(walk: _Walk, pending: set[Future[model.CaseResult]]) -> None:
 def _run_one(walk: _Walk, ready: Ready, case: str) -> model.CaseResult:
     own = walk.scratch / f"{ready.state.name}-{case}"
     own.mkdir()
-    done = run_case(ready, walk.job.suite, case, own, walk.watcher.step)
+    expected = walk.job.expectation(case, ready.state)
+    wanted = expected if walk.guests < kept.MOST else None
+    done = run_case(ready, walk.job.suite, case, own, walk.watcher.step, wanted)
     if walk.stopping.is_set():
         raise CancelledError  # its guest was killed with the run: that says nothing about the case
     walk.durations.note(case, done.record.duration)
     outcome = judge(done.record)
-    kept = (*done.kept, *(done.recording if outcome.kind is not Kind.PASSED else ()))
-    expected = walk.job.expectation(case, ready.state)
-    result = walk.folder.add(done.record, outcome, expected, done.disk, kept)
+    files = (*done.kept, *(done.recording if outcome.kind is not Kind.PASSED else ()))
+    walk.guests += any(path.name == kept.STATE for path in done.kept)
+    result = walk.folder.add(done.record, outcome, expected, done.disk, files)
     shutil.rmtree(own, ignore_errors=True)
     return result
 

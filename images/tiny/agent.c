@@ -33,6 +33,7 @@
 #include <linux/random.h>
 
 #include "memory_disk.h"
+#include "waiting.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
@@ -63,6 +64,10 @@ static struct {
 } commands;
 
 static int port = -1;
+static int mount_table = -1;
+static bool target_mounted;
+/* Whether the host looks at a guest behind its case, and whether it does so now. */
+static bool hold, held;
 static int own_mounts[MOUNTS_MAX];
 static size_t own_mounts_count;
 
@@ -392,18 +397,12 @@ static void note_foreign(int id, const char *where, void *last)
 		snprintf(last, PATH_MAX, "%s", where);
 }
 
-static void note_target(int id, const char *where, void *found)
+/* Whether anything was mounted or unmounted since this was asked before: reading the whole table costs more. */
+static bool mounts_changed(void)
 {
-	if (!strcmp(where, TARGET))
-		*(bool *)found = true;
-}
+	struct pollfd table = { .fd = mount_table, .events = POLLPRI };
 
-static bool target_is_mounted(void)
-{
-	bool found = false;
-
-	each_mount(note_target, &found);
-	return found;
+	return mount_table < 0 || poll(&table, 1, 0) > 0;
 }
 
 /* Mounts that a case left would keep the filesystem busy: the last made goes first. */
@@ -412,7 +411,7 @@ static void unmount_foreign(void)
 	char last[PATH_MAX];
 	int tries;
 
-	for (tries = 0; tries < MOUNTS_MAX; tries++) {
+	for (tries = 0; tries < MOUNTS_MAX && mounts_changed(); tries++) {
 		last[0] = '\0';
 		each_mount(note_foreign, last);
 		if (!last[0] || umount2(last, UMOUNT_NOFOLLOW))
@@ -430,6 +429,8 @@ static bool prepare_target(void)
 		return false;
 	}
 	say("mount ok %s", asked.fs);
+	target_mounted = true;
+	mounts_changed();
 	return true;
 }
 
@@ -445,32 +446,12 @@ struct job {
 
 enum ending { ENDED, TIMED_OUT, STOPPED };
 
-/* Guests resumed from one saved state would draw the same random numbers. */
-static void reseed(void)
+/* ``control`` is the program's end of a wire on which it hears its arguments, -1 when it gets them at once. */
+static void enter_program(const struct job *job, int input, int output, int control)
 {
-	struct {
-		struct rand_pool_info info;
-		unsigned char data[32];
-	} pool = { .info = { .entropy_count = 256, .buf_size = 32 } };
-	int source = open("/dev/hwrng", O_RDONLY | O_CLOEXEC);
-	int sink = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
-
-	if (source >= 0 && sink >= 0 &&
-	    read(source, pool.data, sizeof(pool.data)) == sizeof(pool.data)) {
-		ioctl(sink, RNDADDENTROPY, &pool);
-		ioctl(sink, RNDRESEEDCRNG);
-	}
-	if (source >= 0)
-		close(source);
-	if (sink >= 0)
-		close(sink);
-}
-
-static void enter_program(const struct job *job, int input, int output)
-{
-	char path[512], fs[64], device[96];
+	char path[512], fs[64], device[96], waits[32];
 	char *argv[] = { path, (char *)job->argument[0], (char *)job->argument[1], NULL };
-	char *envp[7 + 2 * VARIABLES_MAX] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device };
+	char *envp[8 + 2 * VARIABLES_MAX] = { "PATH=/bin", "HOME=/", "TMPDIR=/tmp", "LC_ALL=C", fs, device };
 	char **next = envp + 6;
 	sigset_t none;
 	int i;
@@ -479,14 +460,21 @@ static void enter_program(const struct job *job, int input, int output)
 		*next++ = job->variables[i];
 	for (i = 0; i < VARIABLES_MAX && *asked.variables[i]; i++)
 		*next++ = asked.variables[i];
+	if (control >= 0)
+		*next++ = waits;
 	snprintf(path, sizeof(path), CASES "%s", job->program);
 	snprintf(fs, sizeof(fs), "LAB_FS=%s", asked.fs);
 	snprintf(device, sizeof(device), "LAB_DEVICE=%s", asked.device);
+	snprintf(waits, sizeof(waits), "LAB_WAITS=%d", WAITING_FD);
 	setsid();
 	dup2(input, STDIN_FILENO);
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
-	close_range(STDERR_FILENO + 1, ~0U, 0);
+	if (control >= 0) {
+		dup2(control, WAITING_FD);
+		fcntl(WAITING_FD, F_SETFD, 0);
+	}
+	close_range(control >= 0 ? WAITING_FD + 1 : STDERR_FILENO + 1, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir(TARGET) == 0)
@@ -509,7 +497,7 @@ static int open_input(struct job *job)
 	return ends[0];
 }
 
-static pid_t start_program(struct job *job, int *output)
+static pid_t start_program(struct job *job, int *output, int control)
 {
 	int ends[2], input = open_input(job);
 	pid_t pid;
@@ -520,12 +508,49 @@ static pid_t start_program(struct job *job, int *output)
 	if (pid < 0)
 		give_up("fork");
 	if (!pid)
-		enter_program(job, input, ends[1]);
+		enter_program(job, input, ends[1], control);
 	close(ends[1]);
 	close(input);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	*output = ends[0];
 	return pid;
+}
+
+static bool start_waiting(const char *program)
+{
+	struct job job = { .program = program };
+	struct waiting *one = free_waiting();
+	int ends[2];
+
+	if (!one || strlen(program) >= sizeof(one->program) || find_waiting(program) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return false;
+	strcpy(one->program, program);
+	one->control = ends[0];
+	one->pid = start_program(&job, &one->output, ends[1]);
+	close(ends[1]);
+	if (has_arrived(one))
+		return true;
+	dismiss(one);
+	return false;
+}
+
+/* The case's program: the one that waits for it, or else a new one. */
+static pid_t get_program(struct job *job, int *output)
+{
+	/* Who is told variables of its own has to be started with them. */
+	struct waiting *one = job->variables[0] ? NULL : find_waiting(job->program);
+	pid_t pid = one ? one->pid : 0;
+
+	job->input = -1;
+	dismiss_others(one);
+	if (one)
+		*output = one->output;
+	if (one && release(one, job->argument[0], job->argument[1]))
+		return pid;
+	if (one)
+		close(*output);
+	return start_program(job, output, -1);
 }
 
 /* Each line of a case's output goes out behind a mark: none looks like the agent's own word. */
@@ -581,11 +606,10 @@ static bool relay_some(struct relay *relay, int output)
 	return true;
 }
 
-static void relay_rest(struct relay *relay, int output)
+static void relay_available(struct relay *relay, int output)
 {
 	int rounds;
 
-	/* All writers are dead: the pipe's last contents are all that can come. */
 	for (rounds = 0; rounds < 64; rounds++) {
 		struct pollfd ready = { .fd = output, .events = POLLIN };
 
@@ -594,6 +618,12 @@ static void relay_rest(struct relay *relay, int output)
 		if (!relay_some(relay, output))
 			break;
 	}
+}
+
+/* All writers are dead: the pipe's last contents are all that can come. */
+static void relay_rest(struct relay *relay, int output)
+{
+	relay_available(relay, output);
 	if (relay->length || relay->within_line)
 		relay_out(relay, relay->length, true);
 }
@@ -732,6 +762,22 @@ static void say_ending(enum ending how, int status)
 		say("exit %d", WEXITSTATUS(status));
 }
 
+static void serve(const bool *until);
+
+/*
+ * The host may look at the guest as the case left it, and save it, before what still runs is ended and the filesystem
+ * unmounted: ``clean`` is its word to go on.
+ */
+static void let_host_look(void)
+{
+	if (!hold)
+		return;
+	hold = false;
+	say("held");
+	held = true;
+	serve(&held);
+}
+
 static void run_program(struct job *job)
 {
 	struct relay relay = { .length = 0 };
@@ -739,16 +785,18 @@ static void run_program(struct job *job)
 	enum ending how;
 	pid_t pid;
 
-	pid = start_program(job, &output);
+	pid = get_program(job, &output);
 	how = follow(pid, job, &relay, output, &status);
 	if (how == TIMED_OUT)
 		show_tasks();
+	relay_available(&relay, output);
+	say_ending(how, status);
+	let_host_look();
 	kill_leftovers();
 	relay_rest(&relay, output);
 	close(output);
 	if (job->input >= 0)
 		close(job->input);
-	say_ending(how, status);
 }
 
 static void release_target(void)
@@ -756,10 +804,12 @@ static void release_target(void)
 	if (!*asked.fs)
 		return;
 	unmount_foreign();
-	if (unmount_target())
+	if (unmount_target()) {
 		say("unmount error %s", error_name(errno));
-	else
-		say("unmount ok");
+		return;
+	}
+	target_mounted = false;
+	say("unmount ok");
 }
 
 static void run_case(const char *program, const char *test, double seconds, char *variables)
@@ -774,8 +824,7 @@ static void run_case(const char *program, const char *test, double seconds, char
 		job.argument[0] = strchr(test, '.') ? "-r" : "-t";
 		job.argument[1] = test;
 	}
-	reseed();
-	if (*asked.fs && !target_is_mounted() && !prepare_target()) {
+	if (*asked.fs && !target_mounted && !prepare_target()) {
 		say("done");
 		return;
 	}
@@ -828,17 +877,50 @@ static void set_clock(const char *seconds)
 		settimeofday(&tv, NULL);
 }
 
+/* Guests resumed from one saved state would draw the same random numbers: the host gives each 32 bytes, in hex. */
+static void seed(const char *text)
+{
+	struct {
+		struct rand_pool_info info;
+		unsigned char data[32];
+	} pool = { .info = { .entropy_count = 256, .buf_size = 32 } };
+	int sink = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+	size_t i;
+
+	for (i = 0; text && i < sizeof(pool.data) && text[2 * i] && text[2 * i + 1]; i++) {
+		char digits[] = { text[2 * i], text[2 * i + 1], '\0' };
+
+		pool.data[i] = strtoul(digits, NULL, 16);
+	}
+	ioctl(sink, RNDADDENTROPY, &pool);
+	ioctl(sink, RNDRESEEDCRNG);
+	close(sink);
+}
+
+static void keep_waiting(const char *program)
+{
+	say(start_waiting(program) ? "waits ok %s" : "waits error %s", program);
+}
+
 static void obey(char *line)
 {
 	char *verb = strsep(&line, " ");
 	char *first = strsep(&line, " "), *second = strsep(&line, " "), *third = strsep(&line, " ");
 
-	if (!strcmp(verb, "run") && second)
+	if (!strcmp(verb, "run") && second && !held)
 		run_case(second, third, strtod(first, NULL), line);
 	else if (!strcmp(verb, "list") && first)
 		list_tests(first);
+	else if (!strcmp(verb, "wait") && first)
+		keep_waiting(first);
+	else if (!strcmp(verb, "hold"))
+		hold = true;
+	else if (!strcmp(verb, "clean"))
+		held = false;
 	else if (!strcmp(verb, "clock"))
 		set_clock(first);
+	else if (!strcmp(verb, "seed"))
+		seed(first);
 	else if (!strcmp(verb, "shell"))
 		open_shell();
 	else if (!strcmp(verb, "quit"))
@@ -847,25 +929,29 @@ static void obey(char *line)
 		say("unknown %s", verb);
 }
 
-static void serve(void)
+/* Obeys commands as long as ``*until`` is set, for ever without it. */
+static void serve(const bool *until)
 {
 	char line[sizeof(commands.text)];
 	sigset_t mask;
 
 	sigemptyset(&mask);
-	for (;;) {
+	while (!until || *until) {
 		struct pollfd ready = { .fd = port, .events = POLLIN };
 		int status;
 
+		if (next_command(line)) {
+			obey(line);
+			continue;
+		}
 		/* A host that went away hangs up (a saved guest has none): do not spin. */
 		if (ppoll(&ready, 1, NULL, &mask) > 0 && !(ready.revents & POLLIN))
 			usleep(10000);
-		reap(-1, &status);
-		if (!(ready.revents & POLLIN))
-			continue;
-		read_commands();
-		while (next_command(line))
-			obey(line);
+		/* What a case leaves is counted when it is cleaned up. */
+		if (!until)
+			reap(-1, &status);
+		if (ready.revents & POLLIN)
+			read_commands();
 	}
 }
 
@@ -914,10 +1000,11 @@ int main(void)
 	uname(&name);
 	say("hello %d %s", PROTOCOL, name.release);
 	each_mount(remember_mount, NULL);
+	mount_table = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (!*asked.later && !prepare_target())
 		power_off();
 	say("ready %lld", now_ms());
 	if (*asked.run)
 		run_asked();
-	serve();
+	serve(NULL);
 }

@@ -65,8 +65,9 @@ def place(cache):
 def build(cache, place):
     """An initramfs with the test program in it, around any agent."""
     binaries = programs.build_programs(
-        {"cases/vm/guest_test": HERE / "guest_test.c"}, cache, headers=place.headers, selftests=place.selftests
-    )
+        {"cases/vm/guest_test": HERE / "guest_test.c"}, cache,
+        headers=place.headers, selftests=place.selftests, late=ROOT / "images" / "tiny" / "late_main.c",
+    )  # fmt: skip
 
     def build(agent=ROOT / "images" / "tiny" / "agent.c"):
         return initramfs.build(agent, binaries, cache, headers=place.headers)

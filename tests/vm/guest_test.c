@@ -157,4 +157,26 @@ TEST(tells_itself_apart)
 	printf("\n# time %ld\n", time(NULL));
 }
 
+/* How many programs run: kernel threads have no executable. */
+static int count_programs(void)
+{
+	char path[64], target[256];
+	int pid, count = 0;
+
+	for (pid = 1; pid < 1000; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+		count += readlink(path, target, sizeof(target)) > 0;
+	}
+	return count;
+}
+
+TEST(sees_its_surroundings)
+{
+	EXPECT_EQ(NULL, getenv("LAB_WAITS"));
+	EXPECT_EQ(-1, fcntl(3, F_GETFD));
+	/* process 1, the harness, and this test */
+	EXPECT_EQ(3, count_programs());
+	EXPECT_EQ(0, access("/mnt/lost+found", F_OK));
+}
+
 TEST_HARNESS_MAIN

@@ -25,6 +25,7 @@ def saved(plain, cache, declared, tmp_path_factory):
     options = dataclasses.replace(options, save=snapshot.new_memory(folder, options))
     with Machine(options, folder / "console.log") as machine:
         machine.wait_ready()
+        machine.keep_waiting((PROGRAM, "vm/none_such"))
         made = snapshot.save(machine, folder)
     return options, made
 
@@ -47,6 +48,24 @@ def test_a_fork_runs_a_case_to_a_clean_disk(fork, declared, tmp_path):
         result = machine.run_case(PROGRAM, "keeps_a_file")
     assert (result.ended, result.exit_code, result.unmount, result.left) == (Ended.DONE, 0, "ok", ())
     assert disks.check(declared, tmp_path / "fork.img").clean
+
+
+def test_a_program_that_waited_is_told_its_test_and_is_alone(fork):
+    with fork() as machine:
+        result = machine.run_case(PROGRAM, "sees_its_surroundings")
+    assert (result.exit_code, result.left) == (0, ())
+    assert "1..1" in result.ktap
+
+
+def test_a_second_case_in_the_same_fork_is_a_new_program(fork):
+    with fork() as machine:
+        assert machine.run_case(PROGRAM, "keeps_a_file").exit_code == 0
+        assert machine.run_case(PROGRAM, "sees_its_surroundings").exit_code == 0
+
+
+def test_a_program_that_cannot_be_started_waits_for_nobody(fork):
+    with fork() as machine:
+        assert machine.run_case("vm/none_such", "x").exit_code == 127
 
 
 def test_the_console_of_a_fork_begins_with_its_own_case(fork):
