@@ -188,14 +188,14 @@ def _guard(argv: Sequence[str], sandbox: Sandbox | None) -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)
 
 
-def foreground(argv: Sequence[str]) -> int:
+def foreground(argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
     """Give the terminal to a program (a debugger) until it ends; its exit code.
 
     Raises InfraError when it is not installed.
     """
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the program's
     try:
-        return subprocess.run([require(argv[0]), *argv[1:]], env=environment(), check=False).returncode
+        return subprocess.run([require(argv[0]), *argv[1:]], env=environment(env), check=False).returncode
     finally:
         signal.signal(signal.SIGINT, before)
 

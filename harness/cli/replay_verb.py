@@ -17,7 +17,7 @@ from harness.paths import find_workspace
 from harness.progress import Step
 
 if TYPE_CHECKING:
-    from harness.runner.replay import Found
+    from harness.runner.replay import Found, Place, Recording
 
 
 @click.command("replay")
@@ -54,16 +54,31 @@ def command(case: str, at: int | None, debug: bool, commands: tuple[str, ...]) -
             at = seen or total
         else:
             place = None
-        listener = debugger.listener(scratch) if debug or commands else None
         screen.step(Step("replaying", note=f"up to {at:,}"))
-        with replay.stopped(recording, folder, scratch, place, at, listener) as (machine, found):
+        if debug or commands:
+            sys.exit(_debug(recording, folder, scratch, at, place, commands, screen))
+        with replay.stopped(recording, folder, scratch, place, at) as (machine, found):
             screen.line(_where(found))
-            if listener:
-                screen.line("           gdb cannot step back here (docs/exact.md): --at an earlier instruction does")
-                screen.clear()
-                sys.exit(debugger.run(Path(recording.symbols), scratch, commands))
             for line in machine.log.path.read_text(errors="replace").splitlines()[-5:]:
                 screen.line(f"    {line}")
+
+
+def _debug(
+    recording: Recording,
+    folder: Path,
+    scratch: Path,
+    at: int,
+    place: Place | None,
+    commands: tuple[str, ...],
+    screen: RunScreen,
+) -> int:
+    from harness.runner.rewind import Rewinder
+
+    with Rewinder(recording, folder, scratch, at, place) as rewinder:
+        screen.line(_where(rewinder.found))
+        screen.line("in gdb     lab-goto ICOUNT and lab-reverse-stepi [N] go anywhere, backwards too; lab-where tells")
+        screen.clear()
+        return debugger.run(Path(recording.symbols), rewinder.gdb, commands, rewinder.control)
 
 
 def _where(found: Found) -> str:

@@ -110,9 +110,9 @@ def _reopen(text: str, debug: bool, commands: tuple[str, ...]) -> int:
         raise UserError(f"this guest is kept as it was, and cannot open a shell: {facts.ended}", hint="--gdb, --disk")
     with tempfile.TemporaryDirectory(prefix="lab-shell.") as name:
         scratch = Path(name)
-        with kept.reopened(folder, scratch, debugger.listener(scratch) if debug else None) as machine:
+        with kept.reopened(folder, scratch, debugger.listener(scratch / "gdb") if debug else None) as machine:
             if debug:
-                return debugger.run(Path(facts.symbols), scratch, commands)
+                return debugger.run(Path(facts.symbols), scratch / "gdb", commands)
             click.echo(f"as it was when the case failed; {LEAVE}")
             machine.shell()
     click.echo()
