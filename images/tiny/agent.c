@@ -32,6 +32,7 @@
 #include <unistd.h>
 #include <linux/random.h>
 
+#include "leaks.h"
 #include "memory_disk.h"
 #include "waiting.h"
 
@@ -799,6 +800,11 @@ static void run_program(struct job *job)
 		close(job->input);
 }
 
+static void say_beat(void)
+{
+	say("beat %lld", now_ms());
+}
+
 static void release_target(void)
 {
 	if (!*asked.fs)
@@ -832,6 +838,7 @@ static void run_case(const char *program, const char *test, double seconds, char
 	say("begin %s %s", program, test ? test : "");
 	run_program(&job);
 	release_target();
+	find_leaks(say_beat);
 	say("done");
 }
 
