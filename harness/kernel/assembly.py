@@ -23,6 +23,7 @@ STRING = re.compile(r'^\t\.string\t(".*")$')
 LABEL = re.compile(r"\.L[\w.$]+")
 DEFINED = re.compile(r"^(\.L[\w.$]+):")
 NUMBERED = re.compile(r"\b([A-Za-z_]\w*)\.\d+\b")
+WORD = re.compile(r"[A-Za-z]\w{2,}")
 UNIQUE = re.compile(r"(__UNIQUE_ID_\w*?)\d+\b")
 LINE_OF_BUG = "bug_entry::line"
 """BUG() and WARN() keep their line number in a table: it moves with the text, the code does not."""
@@ -168,6 +169,16 @@ def untouched(before: State, after: State, removed: Lines, added: Lines) -> Iter
         one, other = old.get(name), new.get(name)
         if one and other and one.code == other.code:
             continue
-        if (one and one.lines & removed) or (other and other.lines & added):
-            continue
-        yield Difference(one, other)
+        if not (one and _is_of(one, before[1], removed)) and not (other and _is_of(other, after[1], added)):
+            yield Difference(one, other)
+
+
+def _is_of(function: Function, source: Source, touched: Lines) -> bool:
+    """Whether a function is made of touched lines. Of one that a macro made outside of any function (a system call's
+    stub) gcc names no line: it is of a line that has the end of its name.
+    """
+    if function.lines:
+        return bool(function.lines & touched)
+    lines = dict(enumerate(source.text.splitlines(), 1))
+    words = (word for file, number in touched if file == source.file for word in WORD.findall(lines.get(number, "")))
+    return any(function.name.endswith(word) for word in words)

@@ -44,7 +44,7 @@ def run(patch: Patch, source: Source, cache: Cache) -> tuple[tuple[Finding, ...]
     top = tree(source, cache)
     sandbox = process.Sandbox(readable=(top,))
     argv = ["perl", os.fspath(top / "scripts" / "checkpatch.pl"), *ARGUMENTS, "-"]
-    done = process.run(argv, cwd=top, sandbox=sandbox, input=patch.data, check=False)
+    done = process.run(argv, cwd=top, env={"HOME": "/"}, sandbox=sandbox, input=patch.data, check=False)
     found = findings.checkpatch(done.stdout, patch.path.name)
     # It exits with 1 when it has something to say, and as any perl script does when it died.
     if not done.ok and not found:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import process
 from harness.cache import Cache, digest
-from harness.kernel import assembly, compiler, config, findings, git, series, source, tree
+from harness.kernel import assembly, compiler, config, findings, git, kbuild, series, source, tree
 from harness.kernel.assembly import Lines
 from harness.kernel.build import tree_of
 from harness.kernel.findings import Finding
@@ -27,6 +27,7 @@ from harness.kernel.series import Patch
 from harness.progress import Progress, Step
 
 SAID = "said"
+MAKEFILES = ("Kbuild", "Makefile")
 NOT_OF_THE_KERNEL = ("Documentation/", "tools/", "scripts/", "samples/", "usr/")
 """Where no object of the kernel comes from."""
 
@@ -41,6 +42,8 @@ class Way(StrEnum):
 
 OUTPUT = {Way.WARNINGS: "check", Way.SPARSE: "check", Way.OFF: "off"}
 WORDS = {Way.WARNINGS: ("W=1",), Way.SPARSE: ("W=1", "C=2", "CHECK=sparse"), Way.OFF: ()}
+JUDGES = {Way.WARNINGS: "1", Way.SPARSE: "1", Way.OFF: "2"}
+"""Raise one when this module or harness.kernel.assembly comes to other findings from the same outputs."""
 MADE = {Way.WARNINGS: ".o", Way.SPARSE: ".o", Way.OFF: ".s"}
 
 
@@ -113,7 +116,7 @@ class Bench:
 
     def delta_key(self, way: Way, before: KernelRequest, after: KernelRequest, files: Sequence[str]) -> str:
         """Equal keys have equal deltas."""
-        return digest(self._key(way, before, files), self._key(way, after, files))
+        return digest(JUDGES[way], self._key(way, before, files), self._key(way, after, files))
 
     def sources(self, patch: Patch, of_series: Iterable[Patch], after: KernelRequest) -> tuple[str, ...]:
         """The .c files that a patch is judged by: those it touches, and those that its series touches somewhere and
@@ -138,7 +141,9 @@ class Bench:
         by = [compiler.label(self.cache.root), *([_sparse()] if way is Way.SPARSE else [])]
         patches = (patch.key for patch in request.patches)
         asked = (self._asked(way, request).text, request.unfinished)
-        return digest("said 1", way, self.base.record.tree, *patches, "|", *asked, *by, *files)
+        return digest(
+            "said 2" if way is Way.OFF else "said 1", way, self.base.record.tree, *patches, "|", *asked, *by, *files
+        )
 
     def _asked(self, way: Way, request: KernelRequest) -> config.Asked:
         """The options of a state; those that series bring are left to their defaults when theirs is to be off."""
@@ -168,7 +173,7 @@ class Bench:
         work.switch(git.Repo(self.base.repo), commit)
         out = work.output(OUTPUT[way])
         self._configure(Make(out, entry / "configured", label, self.jobs, self.progress), way, request, commit)
-        there = [_made(name, way) for name in files if (work.source / name).is_file()]
+        there = [_made(name, way) for name in self._built(files, out, commit) if (work.source / name).is_file()]
         log = entry / SAID
         log.touch()
         if there:
@@ -176,6 +181,18 @@ class Bench:
             Make(out, log, label, self.jobs, self.progress).all_that_goes([*WORDS[way], *there])
         if way is Way.OFF:
             _keep(out, there, entry / "made")
+
+    def _built(self, files: Sequence[str], out: tree.WorkTree, commit: str) -> list[str]:
+        """The files whose folders this configuration builds."""
+        options = config.read_result(out.read(".config"))
+        repo = git.Repo(self.base.repo)
+
+        @functools.cache
+        def makefile(folder: str) -> str:
+            blobs = (repo.run("cat-file", "blob", f"{commit}:{folder}/{name}", check=False) for name in MAKEFILES)
+            return next((blob.stdout for blob in blobs if blob.ok), "")
+
+        return [name for name in files if kbuild.reached(name, options, makefile)]
 
     def _configure(self, make: Make, way: Way, request: KernelRequest, commit: str) -> None:
         """Configure an output folder, unless it is configured for just this state."""

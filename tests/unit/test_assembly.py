@@ -75,6 +75,13 @@ def test_an_inlined_line_counts_for_those_it_went_into(compiled):
     assert names(compiled, other, (4,), (4,)) == []
 
 
+def test_a_function_that_gcc_gives_no_line_is_of_the_line_that_names_it():
+    stub = "\t.type\t__x64_sys_thaw, @function\n__x64_sys_thaw:\n\tjmp\tsys_ni_syscall\n\t.size\t__x64_sys_thaw, .-x\n"
+    before, after = ("", Source("a.c", "")), (stub, Source("a.c", "COND_SYSCALL(thaw);\nCOND_SYSCALL(freeze);\n"))
+    assert list(untouched(before, after, lines(), lines(1))) == []
+    assert [each.any.name for each in untouched(before, after, lines(), lines(2))] == ["__x64_sys_thaw"]
+
+
 def test_a_function_that_comes_or_goes(compiled):
     assert names(compiled, BEFORE + "int third(void)\n{\n\treturn 3;\n}\n") == ["third"]
     assert names(compiled, BEFORE + "int third(void)\n{\n\treturn 3;\n}\n", added=(17, 18, 19, 20)) == []
