@@ -35,6 +35,9 @@
 #ifndef RESTART_TASKSELF
 #define RESTART_TASKSELF 0x1
 #endif
+#ifndef RESTART_KEEP_RELINKED
+#define RESTART_KEEP_RELINKED 0x20
+#endif
 
 /* Where an unlinked file is given a name, below the root of its mount. */
 #define CHECKPOINT_DIR "lost+found/checkpoint"

@@ -16,8 +16,8 @@
 #include "names.h"
 #include "subject.h"
 
-/* unlink-at-restart-<time of the checkpoint>-<counter> */
-#define RELINK_PATTERN "^unlink-at-restart-[0-9a-f]{8,16}-[0-9]+$"
+/* unlink-at-restart-<time of the checkpoint>-<counter>, and what O_TMPFILE made says so */
+#define RELINK_PATTERN "^unlink-at-restart-[0-9a-f]{8,16}-[0-9]+(-linkable)?$"
 
 /* The paths of the names under CHECKPOINT_DIR, sorted. */
 struct relinked {

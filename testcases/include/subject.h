@@ -349,9 +349,10 @@ static inline int subject_main(char **argv)
 	SUBJECT_FAIL("there is no SUBJECT(%s)", argv[2]);
 }
 
-/* program --restart <number of the image> <folder>: becomes the subject, or reports why not. */
+/* program --restart <number of the image> <folder> <flags>: becomes the subject, or reports why not. */
 static inline int restart_main(char **argv)
 {
+	unsigned long flags = strtoul(argv[4], NULL, 0);
 	int number = atoi(argv[2]);
 	int image, log;
 
@@ -361,7 +362,7 @@ static inline int restart_main(char **argv)
 		SUBJECT_FAIL("its log: %s", errno_text(-errno).text);
 	image = MUST(subject_open(subject_self.folder, "image", number, O_RDONLY));
 	log = MUST(subject_open(subject_self.folder, "kernel-restart", number, O_WRONLY | O_CREAT | O_TRUNC));
-	subject_report("restart %ld", sys_restart(0, image, RESTART_TASKSELF, log));
+	subject_report("restart %ld", sys_restart(0, image, RESTART_TASKSELF | flags, log));
 	return EXIT_SUCCESS;
 }
 
@@ -371,7 +372,7 @@ static inline int restart_main(char **argv)
 	{									\
 		if (argc == 5 && !strcmp(argv[1], "--subject"))			\
 			return subject_main(argv);				\
-		if (argc == 4 && !strcmp(argv[1], "--restart"))			\
+		if (argc == 5 && !strcmp(argv[1], "--restart"))			\
 			return restart_main(argv);				\
 		return test_harness_run(argc, argv);				\
 	}
@@ -389,6 +390,7 @@ struct stage {
 	int checkpoints;	/* images written */
 	int tried;		/* checkpoints that were asked for */
 	const char *remains;	/* names the test leaves in the filesystem's root, for stage_tear_down() */
+	unsigned long restart_flags;	/* beside RESTART_TASKSELF */
 	int (*before_restart)(void);	/* what the task that restarts does first (0: done): its privileges, its root */
 };
 
@@ -589,13 +591,14 @@ static inline void stage_checkpoint(struct __test_metadata *_metadata, struct st
 static inline void stage_restart(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
 				 int image, long wanted)
 {
-	char number[16];
-	char *argv[] = { "restart", "--restart", number, stage->folder, NULL };
+	char number[16], flags[16];
+	char *argv[] = { "restart", "--restart", number, stage->folder, flags, NULL };
 	struct report report;
 	long result;
 	int status;
 
 	snprintf(number, sizeof(number), "%d", image);
+	snprintf(flags, sizeof(flags), "%#lx", stage->restart_flags);
 	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv, stage->before_restart));
 	report = stage_read_report(stage);
 	stage_check_end(_metadata, stage, file, line, "restart", status, &report);

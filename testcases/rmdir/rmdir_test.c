@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include "relink.h"
 
@@ -92,6 +93,75 @@ TEST_F(rmdir, open_removed_directory)
 	ASSERT_CHECKPOINT(&self->stage, "open_directory");
 	relinked = ASSERT_RELINKED(1);
 	assert_stand_in(_metadata, relinked.path[0], 01751);
+
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/* What a POSIX ACL looks like as an extended attribute: owner, user 1000, group, mask, others. */
+static const unsigned char acl_for_user_1000[] = {
+	2, 0, 0, 0,
+	0x01, 0, 7, 0, 0xff, 0xff, 0xff, 0xff,
+	0x02, 0, 5, 0, 0xe8, 0x03, 0, 0,
+	0x04, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+	0x10, 0, 5, 0, 0xff, 0xff, 0xff, 0xff,
+	0x20, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+};
+
+#define ACCESS_ACL "system.posix_acl_access"
+#define DEFAULT_ACL "system.posix_acl_default"
+
+static void assert_xattr(struct __test_metadata *_metadata, const char *path, const char *name, const void *value,
+			 ssize_t size)
+{
+	char found[256];
+
+	ASSERT_EQ(size, lgetxattr(path, name, found, sizeof(found)));
+	ASSERT_EQ(0, memcmp(value, found, size));
+}
+
+/*
+ * 1. mkdir d, foreign, with ACL and attributes, and an old time; open it, rmdir d. The
+ *    relink directory has a default ACL, which new directories in it inherit.
+ * 2. Checkpoint. The stand-in has the owner, ACL, attributes and times of d,
+ *    and nothing of the relink directory.
+ */
+SUBJECT(attributes)
+{
+	static const struct timespec old[2] = { { .tv_sec = 1000000 }, { .tv_sec = 2000000 } };
+
+	MUST(mkdir("d", 0700));
+	MUST(lsetxattr("d", ACCESS_ACL, acl_for_user_1000, sizeof(acl_for_user_1000), 0));
+	MUST(lsetxattr("d", "user.lab", "kept", 4, 0));
+	MUST(lsetxattr("d", "trusted.lab", "too", 3, 0));
+	MUST(chown("d", 1001, 1002));
+	int fd = open_directory("d");
+
+	MUST(rmdir("d"));
+	MUST(futimens(fd, old));
+	come_back();
+	MUST_EQ(1001, subject_stat(fd).st_uid);
+	MUST_EQ(2000000, subject_stat(fd).st_mtim.tv_sec);
+}
+
+TEST_F(rmdir, stand_in_has_acl_and_attributes)
+{
+	struct relinked relinked;
+	struct stat found;
+	char unwanted[256];
+
+	ASSERT_OK(lsetxattr(CHECKPOINT_DIR, DEFAULT_ACL, acl_for_user_1000, sizeof(acl_for_user_1000), 0));
+	ASSERT_CHECKPOINT(&self->stage, "attributes");
+	relinked = ASSERT_RELINKED(1);
+	assert_stand_in(_metadata, relinked.path[0], 0750);
+	found = stat_of(_metadata, relinked.path[0]);
+	ASSERT_EQ(1001U, found.st_uid);
+	ASSERT_EQ(1002U, found.st_gid);
+	ASSERT_EQ(2000000, found.st_mtim.tv_sec);
+	assert_xattr(_metadata, relinked.path[0], ACCESS_ACL, acl_for_user_1000, sizeof(acl_for_user_1000));
+	assert_xattr(_metadata, relinked.path[0], "user.lab", "kept", 4);
+	assert_xattr(_metadata, relinked.path[0], "trusted.lab", "too", 3);
+	ASSERT_ERRNO_EQ(-ENODATA, lgetxattr(relinked.path[0], DEFAULT_ACL, unwanted, sizeof(unwanted)));
 
 	ASSERT_RESTART(&self->stage);
 	ASSERT_NAMES(CHECKPOINT_DIR, "");

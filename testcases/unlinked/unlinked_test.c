@@ -505,6 +505,43 @@ TEST_F(unlinked, name_linked_back_is_used)
 }
 
 /*
+ * An image is restarted as often as one likes if its names are kept.
+ *
+ * 1. open and unlink a.
+ * 2. Checkpoint. Restart with RESTART_KEEP_RELINKED, twice: it is the same
+ *    inode, with the link that its name is.
+ * 3. Restart without the flag: the file is unlinked and the name is gone.
+ */
+SUBJECT(kept)
+{
+	int fd = new_orphan("a", "orphan");
+
+	tell("inode", subject_stat(fd).st_ino);
+	come_back();
+	tell("links", subject_stat(fd).st_nlink);
+	MUST_HOLD("orphan", fd);
+}
+
+TEST_F(unlinked, names_kept_for_another_restart)
+{
+	struct relinked relinked;
+
+	ASSERT_CHECKPOINT(&self->stage, "kept");
+	relinked = ASSERT_RELINKED(1);
+	self->stage.restart_flags = RESTART_KEEP_RELINKED;
+	for (int i = 0; i < 2; i++) {
+		ASSERT_RESTART(&self->stage);
+		ASSERT_EQ(1, SUBJECT_TOLD(&self->stage, "links"));
+		ASSERT_INODE(SUBJECT_TOLD(&self->stage, "inode"), 1, relinked.path[0]);
+		ASSERT_HOLDS(relinked.path[0], "orphan");
+	}
+	self->stage.restart_flags = 0;
+	ASSERT_RESTART(&self->stage);
+	ASSERT_EQ(0, SUBJECT_TOLD(&self->stage, "links"));
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
  * A file that was opened with O_TMPFILE never had a name, and unlike one that
  * was unlinked may be given one, unless O_EXCL said that it must not.
  *
