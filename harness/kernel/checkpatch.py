@@ -17,7 +17,16 @@ NEEDED = ("scripts", "include", "MAINTAINERS", "COPYING", "CREDITS", "Kbuild", "
 """What checkpatch and the get_maintainer.pl it asks read of a tree."""
 ONLY_THERE = ("Documentation", "arch", "drivers", "fs", "init", "ipc", "kernel", "lib")
 """What they only want to see, to know a kernel tree by."""
-ARGUMENTS = ("--strict", "--terse", "--show-types", "--showfile", "--no-summary", "--color=never")
+# The base is a tree without history: no commit that a message names can be looked up.
+ARGUMENTS = (
+    "--ignore=UNKNOWN_COMMIT_ID",
+    "--strict",
+    "--terse",
+    "--show-types",
+    "--showfile",
+    "--no-summary",
+    "--color=never",
+)
 
 
 def tree(source: Source, cache: Cache) -> Path:

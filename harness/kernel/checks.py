@@ -10,7 +10,7 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from harness.kernel.series import Patch
 from harness.progress import Progress, Step
 
 SAID = "said"
+SPARSE = "CHECK=sparse"
 MAKEFILES = ("Kbuild", "Makefile")
 NOT_OF_THE_KERNEL = ("Documentation/", "tools/", "scripts/", "samples/", "usr/")
 """Where no object of the kernel comes from."""
@@ -41,7 +42,6 @@ class Way(StrEnum):
 
 
 OUTPUT = {Way.WARNINGS: "check", Way.SPARSE: "check", Way.OFF: "off"}
-WORDS = {Way.WARNINGS: ("W=1",), Way.SPARSE: ("W=1", "C=2", "CHECK=sparse"), Way.OFF: ()}
 JUDGES = {Way.WARNINGS: "1", Way.SPARSE: "1", Way.OFF: "2"}
 """Raise one when this module or harness.kernel.assembly comes to other findings from the same outputs."""
 MADE = {Way.WARNINGS: ".o", Way.SPARSE: ".o", Way.OFF: ".s"}
@@ -86,8 +86,9 @@ class Bench:
         if way is Way.OFF:
             found = tuple(self._untouched(old, new, before, after, files))
         else:
-            known = findings.compiler((old / SAID).read_text(errors="replace").splitlines())
-            found = findings.added(known, findings.compiler(lines))
+            pick = findings.sparse if way is Way.SPARSE else findings.compiler
+            known = pick((old / SAID).read_text(errors="replace").splitlines())
+            found = findings.added(known, pick(lines))
         return Delta(found, findings.not_built(lines), new / SAID)
 
     def _untouched(
@@ -116,7 +117,7 @@ class Bench:
 
     def delta_key(self, way: Way, before: KernelRequest, after: KernelRequest, files: Sequence[str]) -> str:
         """Equal keys have equal deltas."""
-        return digest(JUDGES[way], self._key(way, before, files), self._key(way, after, files))
+        return digest(way, JUDGES[way], self._key(way, before, files), self._key(way, after, files))
 
     def sources(self, patch: Patch, of_series: Iterable[Patch], after: KernelRequest) -> tuple[str, ...]:
         """The .c files that a patch is judged by: those it touches, and those that its series touches somewhere and
@@ -138,12 +139,17 @@ class Bench:
         return series.apply(git.Repo(self.base.repo), commit, request.patches)[-1] if request.patches else commit
 
     def _key(self, way: Way, request: KernelRequest, files: Sequence[str]) -> str:
-        by = [compiler.label(self.cache.root), *([_sparse()] if way is Way.SPARSE else [])]
+        words = self._words(way)
+        by = [compiler.label(self.cache.root), *([_sparse()] if SPARSE in words else []), *words]
         patches = (patch.key for patch in request.patches)
         asked = (self._asked(way, request).text, request.unfinished)
-        return digest(
-            "said 2" if way is Way.OFF else "said 1", way, self.base.record.tree, *patches, "|", *asked, *by, *files
-        )
+        return digest("said 3", OUTPUT[way], self.base.record.tree, *patches, "|", *asked, *by, *files)
+
+    def _words(self, way: Way) -> tuple[str, ...]:
+        """What make is told besides the targets. Sparse, if it will be asked, looks in the same make as gcc."""
+        if way is Way.OFF:
+            return ()
+        return ("W=1", "C=1", SPARSE) if Way.SPARSE in self.ways or way is Way.SPARSE else ("W=1",)
 
     def _asked(self, way: Way, request: KernelRequest) -> config.Asked:
         """The options of a state; those that series bring are left to their defaults when theirs is to be off."""
@@ -172,15 +178,20 @@ class Bench:
         self.progress(Step("checkout", note=label))
         work.switch(git.Repo(self.base.repo), commit)
         out = work.output(OUTPUT[way])
-        self._configure(Make(out, entry / "configured", label, self.jobs, self.progress), way, request, commit)
-        there = [_made(name, way) for name in self._built(files, out, commit) if (work.source / name).is_file()]
         log = entry / SAID
         log.touch()
-        if there:
-            out.run(["sh", "-c", 'cd "$0" && rm -f -- "$@"', out.build.name, *there])
-            Make(out, log, label, self.jobs, self.progress).all_that_goes([*WORDS[way], *there])
+        there = [name for name in files if (work.source / name).is_file()]
+        if not there:
+            return
+        make = Make(out, log, label, self.jobs, self.progress)
+        self._configure(replace(make, log=entry / "configured"), way, request, commit)
+        targets = [_made(name, way) for name in self._built(there, out, commit)]
+        if not targets:
+            return
+        out.run(["sh", "-c", 'cd "$0" && rm -f -- "$@"', out.build.name, *targets])
+        make.all_that_goes([*self._words(way), *targets])
         if way is Way.OFF:
-            _keep(out, there, entry / "made")
+            _keep(out, targets, entry / "made")
 
     def _built(self, files: Sequence[str], out: tree.WorkTree, commit: str) -> list[str]:
         """The files whose folders this configuration builds."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 COMPLAINT = re.compile(
-    r"^(?P<file>[^\s:]+):(?:(?P<line>\d+):)?(?:\d+:)? "
+    r"^(?P<file>[^\s:]+):(?:(?P<line>\d+):)?(?:(?P<column>\d+):)? "
     r"(?P<grade>warning|error|fatal error): (?P<text>.*?)(?: \[(?P<kind>-W[^\]]+)\])?$"
 )
 ASSEMBLER = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+): (?P<grade>Error|Warning): (?P<text>.*)$")
@@ -44,9 +44,21 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def compiler(lines: Iterable[str]) -> tuple[Finding, ...]:
-    """The complaints in the output of gcc, as, sparse and kernel-doc, each place once."""
+    """The complaints of gcc, as, objtool and kernel-doc in the output of a build, each once; all errors."""
     found = (COMPLAINT.match(line) or ASSEMBLER.match(line) for line in lines)
-    return tuple(dict.fromkeys(_finding(each) for each in found if each))
+    return tuple(dict.fromkeys(_finding(each) for each in found if each and not _is_sparse(each)))
+
+
+def sparse(lines: Iterable[str]) -> tuple[Finding, ...]:
+    """The complaints of sparse in the output of a build that asked it too."""
+    found = (COMPLAINT.match(line) for line in lines)
+    return tuple(dict.fromkeys(_finding(each) for each in found if each and _is_sparse(each)))
+
+
+def _is_sparse(found: re.Match[str]) -> bool:
+    """gcc names the option of each warning, kernel-doc no column: what has a column and no name is of sparse."""
+    parts = found.groupdict()
+    return parts["grade"] == "warning" and bool(parts.get("column")) and not parts.get("kind")
 
 
 def _finding(found: re.Match[str]) -> Finding:
@@ -66,12 +78,14 @@ def _from_top(path: str) -> str:
 
 
 def checkpatch(text: str, patch: str) -> tuple[Finding, ...]:
-    """The reports of one run of checkpatch. What has no place in a file of the tree is told of ``patch``."""
+    """The reports of one run of checkpatch. What has no place in a file of the tree is told of ``patch``, without a
+    line: checkpatch gives that of the last hunk.
+    """
     found = (CHECKPATCH.match(line) for line in text.splitlines())
     return tuple(
         Finding(
-            file=each["file"] if each["file"] not in ("-", "Your patch", "") else patch,
-            line=int(each["line"]),
+            file=each["file"] or patch,
+            line=int(each["line"]) if each["file"] else 0,
             grade=each["grade"].lower(),
             kind=each["kind"],
             text=each["text"],

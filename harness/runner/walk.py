@@ -245,7 +245,7 @@ class _Look:
             return Result(Check.STYLE, Outcome.GOOD, findings=(*found, *subject.complaints(self.patch)))
 
         return self.walk.judge(
-            self.patch.path.name, self._kept(digest("style 2", self.walk.base.record.tree, self.patch.data), look)
+            self.patch.path.name, self._kept(digest("style 3", self.walk.base.record.tree, self.patch.data), look)
         )
 
     def _delta(self, check: Check, way: checks.Way) -> Result:

@@ -46,8 +46,9 @@ def test_gcc_kernel_doc_and_objtool():
     assert found[4].text == "objtool: do_linkat+0x12: unreachable instruction"
 
 
-def test_sparse_one_finding_a_complaint():
-    found = findings.compiler(SPARSE.splitlines())
+def test_sparse_one_finding_a_complaint_told_from_those_of_gcc():
+    found = findings.sparse([*GCC.splitlines(), *SPARSE.splitlines()])
+    assert findings.compiler(SPARSE.splitlines()) == ()
     assert [each.line for each in found] == [812, 900]
     assert found[1].text == "symbol 'path_count' was not declared. Should it be static?"
 
@@ -55,7 +56,7 @@ def test_sparse_one_finding_a_complaint():
 def test_checkpatch_in_a_file_and_in_the_message():
     found = findings.checkpatch(CHECKPATCH, "0001-a.patch")
     assert [(each.file, each.line, each.grade, each.kind) for each in found] == [
-        ("0001-a.patch", 7, "warning", "COMMIT_LOG_LONG_LINE"),
+        ("0001-a.patch", 0, "warning", "COMMIT_LOG_LONG_LINE"),
         ("kernel/ckpt.c", 341, "warning", "FILE_PATH_CHANGES"),
         ("fs/namei.c", 4690, "check", "PARENTHESIS_ALIGNMENT"),
         ("fs/namei.c", 4691, "error", "SPACING"),
