@@ -77,3 +77,7 @@ class CommandError(InfraError):
         self.argv = argv
         self.returncode = returncode
         self.output = output
+
+
+class LimitError(CommandError):
+    """A program used up what it was given: processes, time, patience. It was ended."""

@@ -20,7 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from harness.errors import CommandError, InfraError
+from harness.errors import CommandError, InfraError, LimitError
+from harness.guard import Limits, watched
 
 PASSED_ON = ("PATH", "TERM", "TMPDIR", "CCACHE_DIR", "SOURCE_DATE_EPOCH")
 """The caller's variables a child may see: nothing that changes what a compiler or a test does."""
@@ -273,22 +274,27 @@ def lines(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     sandbox: Sandbox | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[str]:
     """Run a program, yield each line of its output (both streams, in order) and keep them all in ``log``.
 
-    Raises CommandError after the last line when the exit code is not 0.
+    Raises CommandError after the last line when the exit code is not 0, LimitError when a limit was passed.
     """
     last: list[str] = []
     with (
         log.open("ab", buffering=0) as sink,
         start(argv, cwd=cwd, env=env, sandbox=sandbox, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child,
+        watched(child.pid, limits) as guard,
     ):
         assert child.popen.stdout is not None
         for raw in child.popen.stdout:
+            guard.hear()
             sink.write(raw)
             line = raw.decode(errors="replace").rstrip("\n")
             last = [*last[-9:], line]
             yield line
         returncode = child.wait()
+    if guard.passed:
+        raise LimitError(tuple(argv), returncode, guard.passed)
     if returncode != 0:
         raise CommandError(tuple(argv), returncode, "\n".join(last))

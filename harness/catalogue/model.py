@@ -171,6 +171,9 @@ class Case(Declared, frozen=True, kw_only=True):
     source: str = ""  # who asked: a mail, a test, a scenario of docs/
     timeout: float = 0  # seconds; 0: the suite's
     answers: tuple[int | str, ...] = ()  # what it is a case of: numbers of testcases/questions.toml
+    green_from: str = (
+        ""  # the patch (its subject, a shell pattern) that makes it what it is at the tip; else the suite's
+    )
     expect: dict[str, Expectation] = {}  # by state: base, without, with
     expect_on: dict[str, dict[str, Expectation]] = {}  # the same on a filesystem, or on a group of them
     not_on: dict[str, str] = {}  # filesystems, or groups, on which it cannot apply, and why
@@ -217,6 +220,7 @@ class Suite(Declared, frozen=True, kw_only=True):
     image: str = "tiny"
     programs: tuple[str, ...] = ()  # default: every *_test.c in the folder
     timeout: float = 20  # seconds a case may take
+    green_from: str = ""  # the patch (its subject, a shell pattern) from which on cases must do what they do at the tip
     expect: dict[str, Expectation] = {}  # for every case that does not say otherwise
     cases: dict[str, Case]
 
@@ -262,6 +266,13 @@ class Scenario(msgspec.Struct, frozen=True):
     filesystem: str | None
 
 
+class Posted(msgspec.Struct, frozen=True):
+    """A series that came by mail: where its files are, and the quarantine that it is built in."""
+
+    folder: Path
+    quarantine: str
+
+
 class Catalogue(msgspec.Struct, frozen=True):
     """All that a workspace declares, by name."""
 
@@ -288,6 +299,12 @@ class Catalogue(msgspec.Struct, frozen=True):
         groups = self.groups()
         named = self.suites[suite].filesystems
         return tuple(dict.fromkeys(each for name in named for each in groups.get(name, (name,))))
+
+    posted: dict[str, Posted] = {}
+
+    def folder_of(self, series: str) -> Path:
+        """Where the patches of a series are."""
+        return self.posted[series].folder if series in self.posted else self.root / "kernel-patches" / series
 
     def scenarios(self) -> dict[str, Scenario]:
         """Every scenario, by name, sorted by suite."""

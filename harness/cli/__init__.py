@@ -19,6 +19,8 @@ VERBS = {
     "cost": "count what calls cost, in each state or over a parameter",
     "replay": "run a recorded case again, instruction for instruction",
     "series": "whether each patch of a series applies, builds, boots and adds no complaint",
+    "review": "a posted series, from its mails to evidence: each patch, each case at each patch",
+    "b4-check": "what is known of one mail, as b4 review asks for it",
     "shell": "a shell in a guest, with the filesystem mounted and the cases in place",
     "results": "list, show and judge again what was run",
     "nightly": "the whole matrix once, failures again, and what is new in the morning",

@@ -69,14 +69,14 @@ def check(name: str, base: str | None, only: str | None, config: tuple[str, ...]
 
     place = options.place()
     series = declared(place, name, base)
-    chosen = _chosen(only)
+    wanted = chosen(only)
     with WalkScreen() as screen:
-        report = walk(place, series, options.wishes(config), screen, chosen)
+        report = walk(place, series, options.wishes(config), screen, wanted)
     show_report(report)
     sys.exit(0 if report.good else 1)
 
 
-def _chosen(only: str | None) -> tuple[Check, ...]:
+def chosen(only: str | None) -> tuple[Check, ...]:
     from harness.catalogue.load import nearest
     from harness.runner.checked import Check
 

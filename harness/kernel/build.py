@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,6 +96,11 @@ class Kernel:
     def log(self) -> Path:
         return self.folder / "build.log"
 
+    @property
+    def notes(self) -> Path:
+        """What gcov needs to know of each profiled file (``fs/namei.gcno``); a folder that may be missing."""
+        return self.folder / "notes"
+
 
 def build(
     request: KernelRequest,
@@ -121,14 +127,16 @@ def build(
     return _load(key, folder, request, base, cached=not work.ran)
 
 
-def tree_of(base: source.Source, request: KernelRequest) -> str:
-    """The id of the work tree that a request builds in."""
-    return digest(base.key, request.family)
+def tree_of(base: source.Source, request: KernelRequest, purpose: str = "") -> str:
+    """The id of the work tree that a request builds in, or of the one for a certain purpose."""
+    own = digest(base.key, request.family)
+    return digest(purpose, own) if purpose else own
 
 
 def _key(request: KernelRequest, base: source.Source, asked: config.Asked, made_by: str) -> str:
     patches = (patch.key for patch in request.patches)
-    return digest(RECIPE, base.record.tree, *patches, "|", asked.text, request.unfinished, made_by)
+    profiled = ("profiled", *request.profiled) if request.profiled else ()
+    return digest(RECIPE, base.record.tree, *patches, "|", asked.text, request.unfinished, made_by, *profiled)
 
 
 def find(request: KernelRequest, cache: Cache) -> Kernel | None:
@@ -142,6 +150,17 @@ def find(request: KernelRequest, cache: Cache) -> Kernel | None:
     key = _key(request, base, request.asked(), compiler.label(cache.root))
     found = cache.get("kernels", key)
     return _load(key, found, request, base, cached=True) if found else None
+
+
+def opened(
+    base: source.Source, request: KernelRequest, cache: Cache, progress: Progress, purpose: str = ""
+) -> AbstractContextManager[tree.WorkTree]:
+    """The work tree of a request, for this lab alone; ``purpose`` has one of its own.
+
+    One of a new quarantine begins as a copy of the one that all share.
+    """
+    own, like = tree_of(base, request, purpose), tree_of(base, request.plain, purpose)
+    return tree.opened(own, cache, progress, request.quarantine, like if like != own else "")
 
 
 def _say_waiting(progress: Progress) -> None:
@@ -187,7 +206,7 @@ class _Build:
         self.log.unlink(missing_ok=True)
         repo = git.Repo(self.base.repo)
         commit = self._commit(repo)
-        with tree.opened(tree_of(self.base, self.request), self.cache, self.progress, self.request.quarantine) as work:
+        with opened(self.base, self.request, self.cache, self.progress) as work:
             self.progress(Step("checkout", note=self.label))
             work.switch(repo, commit)
             make = Make(work, self.log, self.label, self.jobs, self.progress)
@@ -218,7 +237,8 @@ class _Build:
     def _compile(self, work: tree.WorkTree, make: Make, options_on: int) -> None:
         known = self.cache.root / "counts" / digest(self.base.version.rpartition(".")[0], self.request.family)
         total = _expected(known, options_on) if work.is_new else 0
-        done = make.run(TARGETS, total)
+        profile = [f"GCOV_PROFILE_{Path(name).stem}.o=y" for name in self.request.profiled]
+        done = make.run([*dict.fromkeys(profile), *TARGETS], total)
         if work.is_new:
             known.parent.mkdir(exist_ok=True)
             known.write_text(str(done))
@@ -236,9 +256,15 @@ class _Build:
             cp build/include/config/kernel.release "$0/release"
             cp -rL build/usr/include "$0/headers"
             find "$0/headers" -type f ! -name '*.h' -delete
+            for notes; do
+                test -e "build/$notes" || continue
+                mkdir -p "$0/notes/${notes%/*}"
+                cp "build/$notes" "$0/notes/$notes"
+            done
         """
+        notes = [name.removesuffix(".c") + ".gcno" for name in self.request.profiled]
         try:
-            work.run(["sh", "-c", script, os.fspath(entry)], writable=[entry])
+            work.run(["sh", "-c", script, os.fspath(entry), *notes], writable=[entry])
         except CommandError as exc:
             raise make.failure(exc.output.splitlines(), exc) from exc
         release = (entry / "release").read_text().strip()

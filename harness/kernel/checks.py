@@ -18,7 +18,7 @@ from harness import process
 from harness.cache import Cache, digest
 from harness.kernel import assembly, compiler, config, findings, git, kbuild, series, source, tree
 from harness.kernel.assembly import Lines
-from harness.kernel.build import tree_of
+from harness.kernel.build import opened
 from harness.kernel.findings import Finding
 from harness.kernel.make import Make
 from harness.kernel.patch import paths, touched_lines
@@ -164,8 +164,7 @@ class Bench:
 
         def say(entry: Path) -> None:
             # A tree of its own: kernels are built elsewhere meanwhile, and their files keep their age.
-            tree_id = digest("checks", tree_of(self.base, request))
-            with tree.opened(tree_id, self.cache, self.progress, request.quarantine) as work:
+            with opened(self.base, request, self.cache, self.progress, "checks") as work:
                 self._compile(work, way, request, files, entry)
 
         return self.cache.make("said", self._key(way, request, files), say)

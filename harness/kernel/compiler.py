@@ -35,7 +35,7 @@ def make_variables(cache_root: Path, quarantine: str = "") -> tuple[list[str], d
     """
     if process.find("ccache") is None:
         return ["CC=gcc", "HOSTCC=gcc"], {}, None
-    own = cache_root / (f"ccache-{digest(quarantine)}" if quarantine else "ccache")
+    own = cache_root / "ccaches" / digest(quarantine) if quarantine else cache_root / "ccache"
     folder = own if quarantine else Path(os.environ.get("CCACHE_DIR") or own).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     # Paths below the tree are relative (O=build inside it), so the folder's own name need not count.

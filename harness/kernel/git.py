@@ -14,6 +14,9 @@ WHEN = "1767225600 +0000"
 
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
 
+READ_ONLY = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+"""For a git tree of the user's, which is only read."""
+
 OPTIONS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",

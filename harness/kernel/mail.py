@@ -56,14 +56,14 @@ def read(data: bytes) -> Letter:
     mail = email.message_from_bytes(data)
     content = b"".join(_text_parts(mail))
     text = content.decode(errors="surrogateescape").replace("\r\n", "\n")
-    author = _header(mail, "From")
+    author = header(mail, "From")
     inner = re.match(r"\s*From: (.+)\n", text)
     if inner:
         author, text = inner.group(1).strip(), text[inner.end() :]
     end = END_OF_MESSAGE.search(text)
     message = text[: end.start()] if end else text
-    subject = " ".join(TAGS.sub("", _header(mail, "Subject")).split())
-    return Letter(subject, author, _date(_header(mail, "Date")), message.strip(), content)
+    subject = " ".join(TAGS.sub("", header(mail, "Subject")).split())
+    return Letter(subject, author, _date(header(mail, "Date")), message.strip(), content)
 
 
 def _text_parts(mail: Message) -> list[bytes]:
@@ -76,7 +76,7 @@ def _text_parts(mail: Message) -> list[bytes]:
     return found
 
 
-def _header(mail: Message, name: str) -> str:
+def header(mail: Message, name: str) -> str:
     """A header's text: encoded words decoded, and raw UTF-8, which many trees' patches have, taken as it is."""
     import email.header
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import BuildError, CommandError, InfraError
+from harness.errors import BuildError, CommandError, InfraError, LimitError
 from harness.kernel import config, makelog, tree
 from harness.progress import Progress, Step
 
@@ -56,6 +56,10 @@ class Make:
 
     def failure(self, said: Sequence[str], exc: CommandError) -> InfraError | BuildError:
         """What a make that failed is told as."""
+        if isinstance(exc, LimitError):
+            return BuildError(
+                f"{self.label} does not build", first_error=f"make {exc.output}: it was ended", log=self.log
+            )
         fault = makelog.host_fault(said)
         if fault:
             return InfraError(f"{self.label} was not built: {fault}", log=self.log)

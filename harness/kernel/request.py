@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,8 @@ from harness.kernel.series import Patch, read_series
 T = TypeVar("T")
 
 SERIES_CONFIG = "series.config"
+PROFILING = "gcov"
+"""The fragment that makes profiling of single files possible."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class KernelRequest:
     ``fragments`` are Kconfig fragments in order, ``options`` single ones on top (``CONFIG_X`` or ``CONFIG_X=value``).
     ``root`` is where relative paths of the base's declaration start. ``quarantine`` keeps the build apart: trees and
     compiler cache are shared only between requests of the same quarantine (for patches one does not trust).
+    ``profiled`` are source files whose lines are counted when they run; that takes the fragment ``gcov``.
     """
 
     name: str
@@ -52,6 +55,7 @@ class KernelRequest:
     options: tuple[str, ...] = ()
     root: Path = Path()
     quarantine: str = ""
+    profiled: tuple[str, ...] = ()
 
     @property
     def patches(self) -> tuple[Patch, ...]:
@@ -60,13 +64,20 @@ class KernelRequest:
 
     @property
     def unfinished(self) -> str:
-        """The series that is only partly applied: its options may not exist yet. Empty when all are whole."""
-        return next((applied.series for applied in self.applied if not applied.whole), "")
+        """The series that is only partly applied: its options may not exist yet. Empty when none is that brings any."""
+        return next((applied.series for applied in self.applied if applied.config and not applied.whole), "")
 
     @property
     def family(self) -> str:
         """Requests with the same fragments build in the same tree: between them a build is incremental."""
         return " ".join([self.quarantine, *(path.stem for path in self.fragments)])
+
+    @property
+    def plain(self) -> KernelRequest:
+        """The same without quarantine and profiling: built where everything is, a tree that is good to begin from."""
+        return replace(
+            self, quarantine="", profiled=(), fragments=tuple(path for path in self.fragments if path.stem != PROFILING)
+        )
 
     def label(self, version: str) -> str:
         """For people: ``6.12.117 + checkpoint-core``."""
@@ -113,8 +124,14 @@ def compose(
         fragments=tuple(_named(catalogue.fragments, name, "fragment") for name in names),
         options=tuple(dict.fromkeys(options)),
         root=catalogue.root,
-        quarantine=quarantine,
+        quarantine=quarantine or quarantine_of(catalogue, (name for name, _ in stack)),
     )
+
+
+def quarantine_of(catalogue: Catalogue, series: Iterable[str]) -> str:
+    """The quarantine that a stack is built in: that of what came by mail. A state without it is built with all others,
+    so that no kernel without the series under review was made where its Makefiles had been."""
+    return next((catalogue.posted[name].quarantine for name in series if name in catalogue.posted), "")
 
 
 def _named(known: Mapping[str, T], name: str, what: str) -> T:
@@ -129,7 +146,7 @@ def applied(catalogue: Catalogue, base: str, name: str, count: int | None = None
     Raises UserError for a name that is not declared or a number it does not have; DeclarationError, SeriesError.
     """
     _named(catalogue.series, name, "series")
-    folder = catalogue.root / "kernel-patches" / name
+    folder = catalogue.folder_of(name)
     patches = read_series(folder, base)
     if count is not None and not 0 <= count <= len(patches):
         raise UserError(f"{name} has no patch {count}: it has {len(patches)}")

@@ -167,13 +167,17 @@ def _apply_one(repo: git.Repo, index: Path, parent: str, patch: Patch) -> str:
 def _does_not_apply(repo: git.Repo, parent: str, patch: Patch, complaint: str) -> SeriesError:
     """What went wrong, told by hunk where git names one, else in git's words."""
     head = f"{patch.path.name} (patch {patch.number} of {patch.of} in {patch.path.parent}) does not apply"
+    absent = re.findall(r"^error: (.+): does not exist in index$", complaint, re.MULTILINE)
+    gone = "".join(f"{name}: the tree has no such file\n" for name in absent)
     failed = re.search(r"^error: patch failed: (.+):(\d+)$", complaint, re.MULTILINE)
     if failed:
         name, line = failed.group(1), int(failed.group(2))
         hunk = next((each for each in hunks(patch.diff) if each.file == name and each.old_start == line), None)
         if hunk:
             content = repo.run("cat-file", "blob", f"{parent}:{name}", check=False).stdout.splitlines()
-            return SeriesError(f"{head}:\n{_compare(hunk, content)}")
+            return SeriesError(f"{head}:\n{gone}{_compare(hunk, content)}")
+    if gone:
+        return SeriesError(f"{head}:\n{gone}".rstrip())
     errors = [line.removeprefix("error: ") for line in complaint.splitlines() if line.startswith("error: ")]
     return SeriesError(f"{head}: {errors[0] if errors else complaint.strip()}")
 

@@ -173,13 +173,10 @@ def _from_git(name: str, base: Base, root: Path, cache: Cache, progress: Progres
     return _load(name, key, cache.make("sources", key, build))
 
 
-_READ_ONLY = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
-
-
 def _ask_git(path: Path, *question: str, taking: str) -> str:
     if not path.is_dir():
         raise UserError(f"the git tree {path} is not there")
-    asked = process.run(["git", *_READ_ONLY, "-C", str(path), "rev-parse", *question], env=git.QUIET, check=False)
+    asked = process.run(["git", *git.READ_ONLY, "-C", str(path), "rev-parse", *question], env=git.QUIET, check=False)
     if not asked.ok:
         why = asked.stderr.strip().removeprefix("fatal: ")
         raise UserError(f"cannot take {taking!r} of {path}: {why}")

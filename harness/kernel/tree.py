@@ -14,7 +14,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -22,6 +22,7 @@ from typing import cast
 from harness import process
 from harness.cache import Cache, lock
 from harness.errors import CommandError
+from harness.guard import Limits
 from harness.kernel import compiler, git
 from harness.progress import Progress, Step
 
@@ -37,6 +38,8 @@ BUILD = "build"
 OUTPUTS = ("check", "off")
 """Further output folders, for compilations that must not disturb the build (harness.kernel.checks)."""
 END_OF_DEPENDENCIES = re.compile(rb"^\$\(deps_.*\):$", re.MULTILINE)
+LIMITS = Limits(processes=2000, silence=1800, seconds=6 * 3600)
+"""Of a make whose Makefiles nobody trusts: far beyond what a kernel's takes."""
 JUST_BEFORE_THE_END = 10.0
 """Seconds before a killed build's last sign of life in which a file without a record may be half written."""
 
@@ -52,6 +55,7 @@ class WorkTree:
         self._quarantine = quarantine
         self._index = folder / "index"
         self._switching = folder / "switching"
+        self._copied = folder / "copied"
         self._making = folder / ("making" if output == BUILD else f"making-{output}")
         self._variables, self._env, self._ccache = compiler.make_variables(cache.root, quarantine)
 
@@ -80,7 +84,11 @@ class WorkTree:
         if interrupted and self._index.exists():
             kept = [f"--exclude=/{name}/" for name in (BUILD, *OUTPUTS)]
             repo.run("clean", "-ffdxq", *kept, index=self._index, work_tree=self.source)
+        if self._copied.exists():
+            # Files of a copy are other files to git, and it would write them all anew; so have it look into them.
+            repo.run("update-index", "-q", "--refresh", index=self._index, work_tree=self.source, check=False)
         repo.run("read-tree", "--reset", "-u", commit, index=self._index, work_tree=self.source)
+        self._copied.unlink(missing_ok=True)
         self._switching.unlink()
         self.build.mkdir(exist_ok=True)
 
@@ -120,7 +128,14 @@ class WorkTree:
             *self._variables,
             *targets,
         ]
-        running = process.lines(argv, log, cwd=self.source, env=self._env | REPRODUCIBLE, sandbox=self._sandbox())
+        running = process.lines(
+            argv,
+            log,
+            cwd=self.source,
+            env=self._env | REPRODUCIBLE,
+            sandbox=self._sandbox(),
+            limits=LIMITS if self._quarantine else None,
+        )
         try:
             with contextlib.closing(cast(Generator[str, None, None], running)):
                 yield running
@@ -178,8 +193,11 @@ def _is_whole(record: Path) -> bool:
 
 
 @contextmanager
-def opened(tree_id: str, cache: Cache, progress: Progress, quarantine: str = "") -> Iterator[WorkTree]:
-    """A work tree for this lab alone; waits while another lab builds in it."""
+def opened(tree_id: str, cache: Cache, progress: Progress, quarantine: str = "", like: str = "") -> Iterator[WorkTree]:
+    """A work tree for this lab alone; waits while another lab builds in it.
+
+    ``like`` is a tree that a new one begins as a copy of, so that it builds what differs alone.
+    """
     folder = cache.root / "trees" / tree_id
 
     def waiting() -> None:
@@ -187,7 +205,27 @@ def opened(tree_id: str, cache: Cache, progress: Progress, quarantine: str = "")
 
     with lock(folder.parent / f".{tree_id}.lock", waiting):
         folder.mkdir(exist_ok=True)
+        if like and not (folder / "linux").exists():
+            _begin_as(folder, like, cache, progress, waiting)
         yield WorkTree(folder, cache, quarantine)
+
+
+def _begin_as(folder: Path, like: str, cache: Cache, progress: Progress, waiting: Callable[[], None]) -> None:
+    """Copy a tree's source and build. One that is not there, or was left half done, is not copied."""
+    other = cache.root / "trees" / like
+    with lock(other.parent / f".{like}.lock", waiting):
+        busy = (other / "switching").exists() or any(other.glob("making*"))
+        if busy or not (other / "index").exists():
+            return
+        progress(Step("copy", note="a tree that is built already"))
+        scratch = folder / "linux.new"
+        shutil.rmtree(scratch, ignore_errors=True)
+        process.run(["cp", "-a", "--reflink=auto", os.fspath(other / "linux"), os.fspath(scratch)])
+        shutil.copy2(other / "index", folder / "index")
+        if (other / "built").exists():
+            (folder / "built").touch()
+        (folder / "copied").touch()
+        scratch.rename(folder / "linux")
 
 
 def remove(tree_id: str, cache: Cache) -> None:

@@ -79,7 +79,8 @@ class Walked:
 
     def request(self, catalogue: Catalogue, stack: Sequence[Patch], fragments: Sequence[str] = ()) -> KernelRequest:
         """The kernel with ``stack`` on what the series requires: its first patches, or those that could be applied."""
-        plain = compose(catalogue, self.base, fragments=fragments, quarantine=self.quarantine)
+        # The state before its first patch is nobody's: built where its Makefiles were, it could be anybody's.
+        plain = compose(catalogue, self.base, fragments=fragments, quarantine=self.quarantine if stack else "")
         own = (Applied(self.name, tuple(stack), len(self.patches), self.config),) if stack else ()
         return replace(plain, applied=(*self.below, *own))
 

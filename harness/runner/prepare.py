@@ -23,6 +23,8 @@ CONSOLE = "boot.console.log"
 SETTLED = 2.2
 """Seconds of a guest's uptime after which nothing that its boot put off is left to do: the last is the choice of its
 clock source, a second after the first. Saved earlier, every fork would do it again, in a tenth of its time."""
+COUNTERS = "lab/gcov"
+"""The program that reads line counters, in guests of kernels that have them."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
     sources = {f"bin/{name}": workspace.find(f"testcases/tools/{name}.c") for name in image.tools}
     for name in program_names(workspace, job):
         sources[f"cases/{job.scenario.suite}/{name}"] = folder / f"{name}.c"
+    if kernel.notes.is_dir():
+        sources[f"cases/{COUNTERS}"] = workspace.find("testcases/tools/gcov.c")
     built = programs.build_programs(
         sources, cache,
         headers=kernel.headers, selftests=_pinned_headers(place), include=workspace.include,

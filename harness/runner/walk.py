@@ -31,7 +31,7 @@ from harness.kernel import checkpatch, checks, cover, git, source, subject
 from harness.kernel import series as patch_files
 from harness.kernel.build import Kernel, build
 from harness.kernel.findings import Finding
-from harness.kernel.request import KernelRequest, applied
+from harness.kernel.request import KernelRequest, applied, quarantine_of
 from harness.kernel.series import Patch
 from harness.progress import Step
 from harness.runner.boot import guest
@@ -72,8 +72,9 @@ def declared(place: Place, name: str, base: str | None = None) -> Walked:
             )
     below = tuple(applied(catalogue, chosen, other) for other in requirements(catalogue, name))
     itself = applied(catalogue, chosen, name)
-    letter = patch_files.cover_letter(catalogue.root / "kernel-patches" / name, chosen)
-    return Walked(name, chosen, itself.patches, below, itself.config, letter, own.check)
+    letter = patch_files.cover_letter(catalogue.folder_of(name), chosen)
+    quarantine = quarantine_of(catalogue, (name,))
+    return Walked(name, chosen, itself.patches, below, itself.config, letter, own.check, quarantine)
 
 
 def from_files(

@@ -166,5 +166,5 @@ def test_a_build_of_strangers_shares_nothing_that_a_makefile_can_write(toy):
     toy.build()
     before = set((toy.cache.root / "trees").iterdir())
     kernel = build(toy.request([("core", None)], quarantine="mail"), toy.cache, jobs=2)
-    assert len(compiled(kernel)) == 3
+    assert compiled(kernel) == ["fs/namei.o"]  # the rest is a copy
     assert len(set((toy.cache.root / "trees").iterdir()) - before) == 2  # the tree and its lock

@@ -201,7 +201,7 @@ def test_a_hunk_without_context_must_stand_at_the_files_end(repo, tmp_path):
 
 def test_a_patch_for_a_file_that_is_not_there(repo, tmp_path):
     gone = DIFF.replace("namei", "gone")
-    with pytest.raises(SeriesError, match=r"fs/gone.c: does not exist in index"):
+    with pytest.raises(SeriesError, match=r"fs/gone.c: the tree has no such file"):
         apply(repo, repo.resolve("refs/heads/base"), read_series(write(tmp_path / "s", p0001_a=letter(gone))))
 
 

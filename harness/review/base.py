@@ -1,0 +1,304 @@
+"""What a posted series is for: the base that it names, or the one whose files are those that its patches want.
+
+A patch says which version of a file it changes (``index 87d7c6e..9c7caec``). A base that has these very blobs is what
+the patch was made on, whatever the cover letter says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import process
+from harness.catalogue.load import requirements
+from harness.catalogue.model import Base
+from harness.errors import LabError, SeriesError, UserError
+from harness.kernel import git, series, source
+from harness.kernel.patch import paths
+from harness.kernel.request import applied
+from harness.kernel.series import Patch
+from harness.plan import newest
+from harness.review.posting import Posting
+from harness.runner.prepare import Place
+
+COMMIT = re.compile(r"^base-commit: ([0-9a-f]{7,40})\s*$", re.MULTILINE)
+BASED_ON = re.compile(r"^[Bb]ased[- ][Oo]n:? +(\S.*?)\s*$", re.MULTILINE)
+BLOBS = re.compile(rb"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
+DEPTH = 20000
+"""Commits of a git tree that are looked at for the files of a series."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the mails say of the base: a commit, names; empty when they do not."""
+
+    commit: str = ""
+    based_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A base, with the series of the workspace on it. ``declared`` is a base that the catalogue does not have.
+
+    ``found`` of ``wanted`` files are as the patches want them, ``there`` are there or not as they want; the first
+    ``applies`` patches apply, then ``problem``.
+    """
+
+    base: str
+    requires: tuple[str, ...] = ()
+    declared: Base | None = None
+    found: int = 0
+    there: int = 0
+    wanted: int = 0
+    applies: int = 0
+    problem: str = ""
+
+    @property
+    def label(self) -> str:
+        return " + ".join((self.base, *self.requires))
+
+    @property
+    def options(self) -> str:
+        """What asks for it on a command line."""
+        if self.declared:
+            return f"--tree {self.declared.git} --base {self.declared.ref}"
+        return f"--base {self.base}" + "".join(f" --requires {name}" for name in self.requires)
+
+    @property
+    def nearness(self) -> tuple[int, int, int]:
+        """To compare candidates by."""
+        return self.applies, self.found, self.there
+
+    @property
+    def fits(self) -> bool:
+        return not self.problem
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The base of a review, why it was this one, and what the reader should know of it."""
+
+    candidate: Candidate
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+def said(posting: Posting) -> Said:
+    """What cover letter and patches say, the cover letter first."""
+    texts = [mail.text for mail in (posting.cover, *posting.patches) if mail]
+    commits = [found.group(1) for text in texts for found in COMMIT.finditer(text)]
+    names = dict.fromkeys(found.group(1) for text in texts for found in BASED_ON.finditer(text))
+    return Said(commits[0] if commits else "", tuple(names))
+
+
+def wanted(patches: Sequence[Patch]) -> dict[str, str]:
+    """The blob (abbreviated) that each file must be before the first patch that touches it; zeros: not there."""
+    first: dict[str, str] = {}
+    for patch in patches:
+        for part in re.split(rb"(?m)^(?=diff --git )", patch.diff):
+            blobs = BLOBS.search(part)
+            names = [name for _, name in paths(part)]
+            if blobs and names:
+                first.setdefault(names[0], blobs.group(1).decode())
+    return first
+
+
+class Finder:
+    """Looks for the base of some patches among all that the lab knows, and in further git trees."""
+
+    def __init__(self, place: Place, patches: Sequence[Patch], trees: Sequence[Path] = (), own: str = "") -> None:
+        self.place = place
+        self.patches = patches
+        self.trees = trees
+        self.own = own
+        self.wanted = wanted(patches)
+
+    def choose(self, posting: Said, base: str | None, requires: Sequence[str]) -> Chosen:
+        """The base, with all that speaks for it. Raises UserError when none is known or a name is not."""
+        if base and base not in self.place.catalogue.bases and (there := self._commit(base)):
+            return Chosen(there, "asked for")
+        if base or requires:
+            return Chosen(self.named(base or newest(self.place.catalogue.bases), requires), "asked for")
+        notes: list[str] = []
+        if posting.commit:
+            there = self._commit(posting.commit)
+            if there:
+                return Chosen(there, f"base-commit: {posting.commit[:12]}")
+            notes.append(f"the mail says base-commit: {posting.commit}, which no tree here has (--tree PATH names one)")
+        for text in posting.based_on:
+            if named := self._based_on(text):
+                return Chosen(named, f"Based-on: {text}", tuple(notes))
+        best = max(self.all(), key=lambda each: each.nearness, default=None)
+        if best is None:
+            raise UserError("no base is known here to apply the series to", hint="--base NAME, or --tree PATH")
+        why = f"{best.found} of {best.wanted} files are as the patches want them"
+        return Chosen(best, why if best.wanted else "the patches name no blobs", tuple(notes))
+
+    def named(self, base: str, requires: Sequence[str]) -> Candidate:
+        """The candidate somebody asked for. Raises UserError for a name that is not declared."""
+        catalogue = self.place.catalogue
+        if base not in catalogue.bases:
+            raise UserError(f"there is no base {base!r}", hint=f"known: {', '.join(sorted(catalogue.bases))}")
+        order: dict[str, None] = {}
+        for name in requires:
+            if name not in catalogue.series:
+                raise UserError(f"there is no series {name!r}", hint=f"known: {', '.join(sorted(catalogue.series))}")
+            order |= dict.fromkeys((*requirements(catalogue, name), name))
+        source.fetch(base, catalogue.bases[base], self.place.cache, root=catalogue.root)
+        return self._look(Candidate(base, tuple(order)), catalogue.bases[base])
+
+    def again(self, candidate: Candidate) -> Candidate:
+        """The same base, looked at for the patches of this finder."""
+        return self._look(candidate, candidate.declared or self.place.catalogue.bases[candidate.base])
+
+    def all(self) -> list[Candidate]:
+        """Every base that the lab has here, alone and below each series of the workspace; a commit of each git tree."""
+        catalogue = self.place.catalogue
+        found: list[Candidate] = []
+        for name, base in catalogue.bases.items():
+            if not base.git and source.known(name, base, self.place.cache, root=catalogue.root) is None:
+                continue
+            stacks = [(), *self._stacks(name)]
+            found += [self._look(Candidate(name, stack), base) for stack in dict.fromkeys(stacks)]
+        for tree in self.trees:
+            commit = _newest_with(tree, self.wanted)
+            if commit:
+                found.append(self._from_tree(tree, commit))
+        return found
+
+    def _stacks(self, base: str) -> Iterator[tuple[str, ...]]:
+        catalogue = self.place.catalogue
+        for name in catalogue.series:
+            stack = (*requirements(catalogue, name), name)
+            if (
+                name != self.own
+                and name not in catalogue.posted
+                and all(base in catalogue.series[each].bases for each in stack)
+            ):
+                yield stack
+
+    def _commit(self, commit: str) -> Candidate | None:
+        for tree in self.trees:
+            if _ask(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"):
+                return self._from_tree(tree, commit)
+        return None
+
+    def _from_tree(self, tree: Path, commit: str) -> Candidate:
+        catalogue = self.place.catalogue
+        config = catalogue.bases[newest(catalogue.bases)].config
+        declared = Base(title=f"{commit[:12]} of {tree}", git=os.fspath(tree.resolve()), ref=commit, config=config)
+        return self._look(Candidate(f"{tree.resolve().name}@{commit[:12]}", declared=declared), declared)
+
+    def _based_on(self, text: str) -> Candidate | None:
+        """A base or a series of the workspace that a ``Based-on:`` names: ``6.12``, ``v6.12``, ``checkpoint-core``."""
+        catalogue = self.place.catalogue
+        words = re.findall(r"[\w.+-]+", text)
+        base = next((name for word in words for name in catalogue.bases if word.removeprefix("v") == name), None)
+        requires = [name for name in catalogue.series if name in words]
+        if base is None and not requires:
+            return None
+        return self.named(base or catalogue.series[requires[0]].bases[0], requires)
+
+    def _look(self, candidate: Candidate, declared: Base) -> Candidate:
+        """How well a candidate fits."""
+        catalogue, cache = self.place.catalogue, self.place.cache
+        base = source.fetch(candidate.base, declared, cache, root=catalogue.root)
+        repo = git.Repo(base.repo)
+        try:
+            below = [patch for name in candidate.requires for patch in applied(catalogue, candidate.base, name).patches]
+            commit = (base.record.commit, *series.apply(repo, base.record.commit, below))[-1]
+        except LabError as exc:
+            return replace(candidate, wanted=len(self.wanted), problem=exc.message)
+        there = _blobs(repo, commit, self.wanted)
+        found = sum(_is_as_wanted(there.get(name), blob) for name, blob in self.wanted.items())
+        done, problem = self._apply(repo, commit)
+        kept = sum((name in there) == bool(blob.strip("0")) for name, blob in self.wanted.items())
+        return replace(candidate, found=found, there=kept, wanted=len(self.wanted), applies=done, problem=problem)
+
+    def _apply(self, repo: git.Repo, commit: str) -> tuple[int, str]:
+        for count, patch in enumerate(self.patches):
+            try:
+                commit = series.apply(repo, commit, [patch])[-1]
+            except SeriesError as exc:
+                return count, exc.message
+        return len(self.patches), ""
+
+    def does_not_apply(self, chosen: Chosen) -> SeriesError:
+        """The error for a base that does not fit: which patch, which hunk, what stands there; and where it would."""
+        candidate = chosen.candidate
+        others = [each for each in self.all() if each.label != candidate.label]
+        fitting = sorted((each for each in others if each.fits), key=lambda each: -each.found)
+        best = max(others, key=lambda each: each.nearness, default=None)
+        if fitting:
+            hint = f"it applies to {fitting[0].label}: {fitting[0].options}"
+        elif best and best.applies > candidate.applies:
+            hint = f"nearest is {best.label}, where {best.applies} of {len(self.patches)} patches apply"
+        else:
+            hint = "no base known here takes it"
+            if best and best.found > candidate.found:
+                hint += f"; {best.label} has most of the files as the patches want them: {best.found} of {best.wanted}"
+            elif best and best.there > candidate.there:
+                hint += f"; nearest is {best.label}, which has {best.there} of the {best.wanted} files at all"
+        notes = "".join(f"\n{note}" for note in chosen.notes)
+        return SeriesError(f"on {candidate.label} ({chosen.why}):\n{candidate.problem}{notes}", hint=hint)
+
+
+def _is_as_wanted(there: str | None, blob: str) -> bool:
+    if not blob.strip("0"):
+        return there is None
+    return there is not None and there.startswith(blob)
+
+
+def _blobs(repo: git.Repo, commit: str, names: Iterable[str]) -> dict[str, str]:
+    said = repo.run("ls-tree", "-r", "-z", commit, "--", *names).stdout
+    return dict(_entry(line) for line in said.split("\0") if line)
+
+
+def _entry(line: str) -> tuple[str, str]:
+    facts, _, name = line.partition("\t")
+    return name, facts.split()[2]
+
+
+def _ask(tree: Path, *argv: str) -> str:
+    """What git says of somebody's tree, which is only read; "" when it fails."""
+    return process.run(["git", *git.READ_ONLY, "-C", os.fspath(tree), *argv], env=git.QUIET, check=False).stdout.strip()
+
+
+def _newest_with(tree: Path, blobs: dict[str, str]) -> str:
+    """The newest commit of a git tree whose files are all as wanted, "" when there is none.
+
+    From its branches backwards: each commit that touched the files says what they were before it.
+    """
+    names = list(blobs)
+    tips = _ask(tree, "for-each-ref", "--format=%(objectname)", "--sort=-committerdate", "refs/heads", "refs/tags")
+    for tip in dict.fromkeys(tips.split()):
+        listed = _ask(tree, "ls-tree", "-r", "-z", tip, "--", *names).split("\0")
+        there = dict(_entry(line) for line in listed if line)
+        commit = tip
+        log = _ask(tree, "log", f"-{DEPTH}", "--no-abbrev", "--raw", "--no-renames", "--format=%H", tip, "--", *names)
+        for line in log.splitlines():
+            if line.startswith(":"):
+                _undo(there, line)
+            elif line:
+                if _all_as_wanted(there, blobs):
+                    return _ask(tree, "rev-parse", "--verify", "--quiet", commit)
+                commit = f"{line}~1"
+        if _all_as_wanted(there, blobs):
+            return _ask(tree, "rev-parse", "--verify", "--quiet", commit)
+    return ""
+
+
+def _undo(there: dict[str, str], raw: str) -> None:
+    """Take back what a commit did to a file, as ``git log --raw`` tells it."""
+    facts, _, name = raw.partition("\t")
+    before = facts.split()[2]
+    there[name] = before
+    if not before.strip("0"):
+        del there[name]
+
+
+def _all_as_wanted(there: dict[str, str], blobs: dict[str, str]) -> bool:
+    return all(_is_as_wanted(there.get(name), blob) for name, blob in blobs.items())

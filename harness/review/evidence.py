@@ -1,0 +1,285 @@
+"""From a series on the desk to a review: each patch walked, each case run at each patch, what it covers and costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from harness import process
+from harness.catalogue.load import select
+from harness.plan import WITH, WITHOUT, Job, Request, plan
+from harness.results import facts
+from harness.results.model import CaseResult, Kernel, Manifest, Sandbox
+from harness.results.run import now, stamp
+from harness.review import decode, matrix, posting, recall, reply
+from harness.review.desk import Desk
+from harness.review.model import Cost, Coverage, Flaky, Patch, Ran, Review, Said
+from harness.review.posting import Mail
+from harness.runner import exact
+from harness.runner import run as runs
+from harness.runner import walk as walks
+from harness.runner.checked import Check, Outcome, Report, Row
+from harness.runner.prepare import Wishes
+
+
+class Watcher(walks.Watcher, runs.Watcher, Protocol):
+    """Who is told of a review."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a review is to find out. ``patterns`` are scenarios and cases, ``costs`` those that count instructions.
+
+    ``repeat`` runs each case so often without the series and with it; ``fresh`` takes no run of an earlier review.
+    """
+
+    argv: tuple[str, ...]
+    patterns: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = tuple(Check)
+    coverage: bool = False
+    costs: tuple[str, ...] = ()
+    repeat: int = 0
+    fresh: bool = False
+
+
+def gather(desk: Desk, ask: Ask, wishes: Wishes, watcher: Watcher) -> Review:
+    """All of it. A red patch is recorded and the work goes on.
+
+    Raises UserError, InfraError: what no patch is to blame for.
+    """
+    return _Gathering(desk, ask, wishes, watcher).all()
+
+
+@dataclass
+class _Gathering:
+    """What the steps of one review share."""
+
+    desk: Desk
+    ask: Ask
+    wishes: Wishes
+    watcher: Watcher
+    ran: list[tuple[Job, recall.Done]] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.desk.patches)
+
+    def all(self) -> Review:
+        started = time.monotonic()
+        desk = self.desk
+        report = walks.walk(
+            desk.place, walks.declared(desk.place, desk.name, desk.base), self.wishes, self.watcher, self.ask.checks
+        )
+        unbuilt = [row.patch.number for row in report.rows if not _built(row)]
+        rows = tuple(self._matrix(unbuilt)) if self.ask.patterns else ()
+        return Review(
+            title=desk.posting.title,
+            author=desk.posting.author,
+            version=desk.posting.version,
+            versions=desk.posting.versions,
+            message_id=desk.posting.message_id,
+            cover=_cover(desk),
+            base=desk.chosen.candidate.label,
+            why_base=desk.chosen.why,
+            notes=desk.chosen.notes,
+            created=stamp(now()),
+            argv=self.ask.argv,
+            patches=tuple(_patches(desk, report)),
+            matrix=rows,
+            not_run=tuple(self._not_run(report, unbuilt)),
+            remarks=tuple(_remarks(desk)),
+            coverage=self._coverage(unbuilt),
+            costs=tuple(self._costs(unbuilt)),
+            flaky=tuple(self._flaky(unbuilt)),
+            runs=tuple(Ran(scenario=job.scenario.name, folder=done.folder.name, recalled=done.recalled)
+                       for job, done in self.ran),
+            kernels=self._kernels(),
+            tools=facts.tools(),
+            sandbox=Sandbox(used=process.sandbox_works()),
+            accel=self._accel(),
+            seconds=round(time.monotonic() - started, 1),
+        )  # fmt: skip
+
+    def _jobs(self, patterns: tuple[str, ...], at: list[str]) -> tuple[Job, ...]:
+        catalogue = self.desk.place.catalogue
+        request = Request(base=self.desk.base, series=self.desk.name, at=tuple(at))
+        return plan(catalogue, select(catalogue, patterns), request)
+
+    def _matrix(self, unbuilt: list[int]) -> Iterator[matrix.Row]:
+        """Every case at every patch whose kernel is there."""
+        titles = [patch.title for patch in self.desk.patches]
+        for job in self._jobs(self.ask.patterns, matrix.states(self.count, unbuilt)):
+            done = self._run(job)
+            for case in job.cases:
+                results = [result for result in done.result.cases if result.case == case]
+                if results:
+                    yield self._placed(matrix.row(job.scenario.name, job.suite, case, results, titles), done)
+
+    def _placed(self, row: matrix.Row, done: recall.Done) -> matrix.Row:
+        """The row with its folders named from results/runs on, and its traces with files and lines."""
+        kernels = {matrix.column(kernel.state, self.count): kernel.key for kernel in done.manifest.kernels}
+        cache = self.desk.place.cache
+        cells = {
+            state: msgspec.structs.replace(
+                cell,
+                where=f"{done.folder.name}/{cell.where}",
+                splats=tuple(decode.lines(cache.path("kernels", kernels[state]), splat) for splat in cell.splats),
+            )
+            for state, cell in row.cells.items()
+        }
+        return msgspec.structs.replace(row, cells=cells)
+
+    def _run(self, job: Job) -> recall.Done:
+        argv = (*self.ask.argv[:1], "review", *self.ask.argv[2:])
+        done = recall.run_once(self.desk.place, job, self.wishes, self.watcher, argv, fresh=self.ask.fresh)
+        self.ran.append((job, done))
+        return done
+
+    def _not_run(self, report: Report, unbuilt: list[int]) -> Iterator[tuple[str, str]]:
+        """States without cases, and why."""
+        numbers = self.desk.numbers
+        for row in report.rows:
+            if row.patch.number in unbuilt and self.ask.patterns:
+                red = next((result for result in row.results if result.outcome is Outcome.RED), None)
+                yield str(numbers[row.patch.number - 1]), red.check.value if red else "not built"
+
+    def _ends(self, unbuilt: list[int]) -> list[str]:
+        """Without and with the series; nothing when the tip has no kernel."""
+        return [] if self.count in unbuilt else [WITHOUT, WITH]
+
+    def _costs(self, unbuilt: list[int]) -> Iterator[Cost]:
+        ends = self._ends(unbuilt)
+        if not self.ask.costs or not ends:
+            return
+        counting = exact.wishes(self.wishes)
+        for job in self._jobs(self.ask.costs, ends):
+            done = recall.run_once(self.desk.place, job, counting, self.watcher, self.ask.argv, fresh=self.ask.fresh)
+            yield from _numbers(job, done.result.cases)
+
+    def _flaky(self, unbuilt: list[int]) -> Iterator[Flaky]:
+        ends = self._ends(unbuilt)
+        if not self.ask.repeat or not ends:
+            return
+        for job in self._jobs(self.ask.patterns, ends):
+            failed: dict[tuple[str, str], int] = {}
+            for _ in range(self.ask.repeat):
+                finished = runs.run(self.desk.place, job, self.wishes, self.watcher, self.ask.argv)
+                for result in finished.result.cases:
+                    key = (result.case, result.state)
+                    failed[key] = failed.get(key, 0) + (result.met is False)
+            for case in job.cases:
+                before, after = (failed.get((case, state), 0) for state in (WITHOUT, WITH))
+                yield Flaky(
+                    scenario=job.scenario.name, case=case, failed_before=before, failed_after=after,
+                    runs=self.ask.repeat,
+                )  # fmt: skip
+
+    def _coverage(self, unbuilt: list[int]) -> Coverage | None:
+        if not self.ask.coverage or self.count in unbuilt:
+            return None
+        from harness.review.coverage import measure
+
+        jobs = self._jobs(self.ask.patterns, [WITH])
+        return measure(self.desk, jobs, self.wishes, self.watcher)
+
+    def _manifests(self) -> list[Manifest]:
+        return [done.manifest for _, done in self.ran]
+
+    def _kernels(self) -> tuple[Kernel, ...]:
+        return tuple({kernel.key: kernel for each in self._manifests() for kernel in each.kernels}.values())
+
+    def _accel(self) -> str:
+        found = next((each.accel for each in self._manifests() if each.accel), None)
+        return f"{found.name} ({found.reason})" if found and found.reason else found.name if found else ""
+
+
+def _built(row: Row) -> bool:
+    result = row.of(Check.BUILD)
+    return result is None or result.outcome is Outcome.GOOD
+
+
+def _numbers(job: Job, results: tuple[CaseResult, ...]) -> Iterator[Cost]:
+    by_case: dict[str, dict[str, CaseResult]] = {}
+    for result in results:
+        by_case.setdefault(result.case, {})[result.state] = result
+    for case, states in by_case.items():
+        names = dict.fromkeys(name for result in states.values() for name in result.outcome.costs)
+        for name in names:
+            before, after = (
+                states[state].outcome.costs.get(name) if state in states else None for state in (WITHOUT, WITH)
+            )
+            yield Cost(scenario=job.scenario.name, case=case, name=name, before=before, after=after)
+
+
+def _cover(desk: Desk) -> str:
+    return desk.posting.cover.text if desk.posting.cover else ""
+
+
+def _patches(desk: Desk, report: Report) -> list[Patch]:
+    """All patches of the mails in order, those that do not apply among them."""
+    made = [
+        _patch(desk, mail, row, number)
+        for mail, row, number in zip(desk.posting.patches, report.rows, desk.numbers, strict=True)
+    ]
+    made += [
+        Patch(number=mail.number, title=mail.title, author=mail.author, message_id=mail.message_id,
+              diff=mail.diff.decode(errors="replace"), refused=why)
+        for mail, why in desk.refused
+    ]  # fmt: skip
+    return sorted(made, key=lambda patch: patch.number)
+
+
+def _patch(desk: Desk, mail: Mail, row: Row, number: int) -> Patch:
+    return Patch(
+        number=number,
+        title=mail.title,
+        author=mail.author,
+        message=row.patch.letter.message,
+        diff=row.patch.diff.decode(errors="replace"),
+        message_id=mail.message_id,
+        trailers=mail.trailers,
+        given=desk.posting.given_to(mail),
+        results=row.results,
+    )
+
+
+def _remarks(desk: Desk) -> Iterator[Said]:
+    """What replies among the mails say, in the order in which they were sent."""
+    numbers = {mail.message_id: number for mail, number in zip(desk.posting.patches, desk.numbers, strict=True)}
+    for mail in sorted(desk.posting.replies, key=lambda each: each.sent):
+        number = next((numbers[parent] for parent in reversed(mail.parents) if parent in numbers), 0)
+        yield from said_in(mail.data, number, mail.author)
+
+
+def said_in(data: bytes, number: int, author: str = "") -> list[Said]:
+    """The remarks of one reply on patch ``number``."""
+    taken = reply.read_mail(data)
+    return [
+        Said(
+            number=number,
+            author=author,
+            text=remark.text,
+            place=remark.where.shown,
+            file=remark.where.file,
+            line=remark.where.line,
+            removed=remark.where.removed,
+        )
+        for remark in taken.remarks
+    ]
+
+
+def with_replies(review: Review, replies: Sequence[Path]) -> Review:
+    """The review with the remarks of further replies, each on the patch whose subject it answers."""
+    said = list(review.remarks)
+    for path in replies:
+        data = path.read_bytes()
+        subject = reply.read_mail(data).subject
+        answered = posting.parse(f"Subject: {subject}\n\n".encode(errors="replace"))
+        number = next((patch.number for patch in review.patches if patch.title == answered.title), answered.number)
+        said += said_in(data, number, posting.parse(data).author)
+    return msgspec.structs.replace(review, remarks=tuple(said))

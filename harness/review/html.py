@@ -1,0 +1,52 @@
+"""The report: one page that needs nothing else, for a phone as for a desk."""
+
+from __future__ import annotations
+
+import shlex
+from functools import partial
+
+from harness.results import page
+from harness.review import text, view
+from harness.review.matrix import GOOD_TURNS, found_against_claimed
+from harness.review.model import Review
+
+FOLDER = "harness.review"
+
+
+def render(review: Review) -> str:
+    """The page."""
+    return page.render(
+        "report.html.j2",
+        folder=FOLDER,
+        title=review.title or "a series",
+        review=review,
+        states=text.columns(review),
+        numbered=partial(text.numbered, review),
+        checks=text.checks_of(review),
+        told=text.told,
+        files=partial(view.files, review),
+        general=partial(view.general, review),
+        coverage=text.coverage_line(review.coverage) if review.coverage else "",
+        missed=list(text.ranges(review.coverage.missed)) if review.coverage else [],
+        turns=found_against_claimed(review.matrix),
+        good_turns=GOOD_TURNS,
+        again=shlex.join(review.argv),
+        facts=_facts(review),
+    )
+
+
+def _facts(review: Review) -> list[tuple[str, str]]:
+    """The environment, in rows."""
+    tools = review.tools
+    return [
+        ("base", f"{review.base} ({review.why_base})"),
+        ("kernels", ", ".join(dict.fromkeys(f"{kernel.label} {kernel.key[:6]}" for kernel in review.kernels))),
+        ("compiler", tools.compiler),
+        ("QEMU", tools.qemu),
+        ("accelerator", review.accel),
+        ("host", " ".join(filter(None, (tools.host, tools.host_kernel)))),
+        ("sandbox", "bubblewrap" if review.sandbox and review.sandbox.used else "none"),
+        ("runs", ", ".join(f"{ran.folder}{' (of an earlier review)' if ran.recalled else ''}" for ran in review.runs)),
+        ("message", review.message_id),
+        ("written", review.created),
+    ]

@@ -1,0 +1,111 @@
+"""What a review leaves: review.json and its readers' forms, in a folder of results/reviews."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+
+from harness.catalogue.model import Status
+from harness.results import files, index, kcidb
+from harness.results.junit import legal
+from harness.results.run import now, to_json
+from harness.review import html, text
+from harness.review.model import Patch, Review
+from harness.review.posting import SLUG
+from harness.runner.checked import Check, Outcome, Result
+
+NAME = 48
+"""Characters of a title in a folder's name."""
+
+
+def publish(reviews: Path, review: Review, tester: str = "") -> Path:
+    """Write a review's folder; review.json last, so that what has one is complete. Raises InfraError."""
+    folder = _new(reviews, review)
+    written = {
+        "report.html": html.render(review),
+        "reply.txt": text.mail(review, tester),
+        "junit.xml": junit(review),
+    }
+    for name, content in written.items():
+        files.write(folder / name, files.encode(content))
+    files.write(folder / "kcidb.json", submission(review, reviews.parent / "runs").json())
+    files.write(folder / "review.json", to_json(review), durable=True)
+    return folder
+
+
+def _new(reviews: Path, review: Review) -> Path:
+    base = f"{now().strftime('%Y%m%dT%H%M%SZ')}-{SLUG.sub('-', review.title)[:NAME].strip('-')}"
+    with files.told(reviews):
+        reviews.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            folder = reviews / (base if number == 1 else f"{base}-{number}")
+            if not folder.exists():
+                folder.mkdir()
+                return folder
+    raise AssertionError("numbers do not end")
+
+
+def junit(review: Review) -> str:
+    """A suite for each patch with its checks, and one for the cases with what became of them."""
+    document: Any = JUnitXml(legal(review.title))
+    for patch in review.patches:
+        suite = TestSuite(legal(f"patch {patch.number}: {patch.title}"))
+        for result in _results(patch):
+            suite.add_testcase(_check(patch, result))
+        document.add_testsuite(suite)
+    cases = TestSuite("cases")
+    for row in review.matrix:
+        entry: Any = TestCase(legal(row.case), legal(row.scenario))
+        if not row.met:
+            last = next(reversed(row.cells.values()))
+            entry.result = [Failure(legal(f"{row.turn.value}: {last.word}"), row.turn.value)]
+        cases.add_testcase(entry)
+    document.add_testsuite(cases)
+    document.update_statistics()
+    written: bytes = document.tostring()
+    return written.decode()
+
+
+def _results(patch: Patch) -> tuple[Result, ...]:
+    if patch.refused:
+        return (Result(Check.APPLY, Outcome.RED, patch.refused),)
+    return patch.results
+
+
+def _check(patch: Patch, result: Result) -> Any:
+    entry: Any = TestCase(result.check.value, legal(f"patch {patch.number}"), result.seconds)
+    if result.outcome is Outcome.RED:
+        entry.result = [Failure(legal("\n".join(text.told(result))), result.check.value)]
+    return entry
+
+
+def submission(review: Review, runs: Path) -> kcidb.Document:
+    """The review for KCIDB: its runs, and the patches that do not apply or do not build."""
+    found = (index.entry(runs / ran.folder) for ran in review.runs)
+    ran = [kcidb.Ran(each.name, each.manifest, each.result) for each in found if each.manifest and each.result]
+    checkouts, builds = [], []
+    for patch in review.patches:
+        result = next((each for each in _results(patch) if each.outcome is Outcome.RED), None)
+        if result is None or result.check not in (Check.APPLY, Check.BUILD):
+            continue
+        name = kcidb.clean(f"{review.title}: patch {patch.number}")
+        own = kcidb.checkout_id("lab", review.base, [review.title], f"{review.version} {patch.number}")
+        applies = result.check is not Check.APPLY
+        checkouts.append(
+            kcidb.Checkout(
+                id=own, origin="lab", tree_name=review.base, comment=name,
+                message_id=patch.message_id if "@" in patch.message_id else "", valid=applies,
+                log_excerpt="" if applies else kcidb.clean(result.note), start_time=review.created,
+            )
+        )  # fmt: skip
+        if applies:
+            builds.append(
+                kcidb.Build(
+                    id=f"{own}-build", checkout_id=own, origin="lab", architecture="x86_64", status=Status.FAIL,
+                    compiler=review.tools.compiler, log_excerpt=kcidb.clean(result.note), config_name="lab",
+                )
+            )  # fmt: skip
+    return kcidb.document(ran, extra=kcidb.Document(checkouts=tuple(checkouts), builds=tuple(builds)))

@@ -1,0 +1,253 @@
+"""A review as text: the table for a terminal, and the mail to send below the series. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from harness.results.text import plain
+from harness.review.matrix import GOOD_TURNS, Row, Turn
+from harness.review.model import Added, Coverage, Flaky, Patch, Review
+from harness.runner.checked import Check, Outcome, Result
+
+MARKS = {Outcome.GOOD: "ok", Outcome.RED: "RED", Outcome.NOT_DONE: "-"}
+SIGNS = {"PASS": ".", "FAIL": "F", "ERROR": "E", "MISS": "M", "DONE": "d", "SKIP": "S"}
+MAIL_WIDTH = 72
+LISTED = 12
+"""Missed lines, complaints and the like that a mail lists before it says how many more there are."""
+
+
+def table(review: Review) -> str:
+    """Everything that a terminal shows, without the end of line."""
+    parts = ["\n".join(_head(review)), "\n".join(_patches(review)), "\n".join(_matrix(review))]
+    parts += ["\n".join(lines) for lines in (_unmet(review), _remarks(review), _rest(review)) if lines]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(review: Review) -> Iterator[str]:
+    version = f" v{review.version}" if review.version > 1 else ""
+    yield f"{plain(review.title)}{version}   {len(review.patches)} patches on {review.base} ({review.why_base})"
+    yield from (f"  {plain(note)}" for note in review.notes)
+
+
+def _patches(review: Review) -> Iterator[str]:
+    checks = checks_of(review)
+    if not checks:
+        return
+    yield "    " + "".join(f"{check.value:>10}" for check in checks) + "  patch"
+    for patch in review.patches:
+        marks = "".join(f"{_mark(patch, check):>10}" for check in checks)
+        yield f"{patch.number:4}{marks}  {plain(patch.title)}"
+    for patch in review.patches:
+        yield from _story(patch)
+
+
+def checks_of(review: Review) -> list[Check]:
+    """The checks that were asked for, in their order."""
+    there = {result.check for patch in review.patches for result in patch.results}
+    return [check for check in Check if check in there]
+
+
+def _mark(patch: Patch, check: Check) -> str:
+    if patch.refused:
+        return "RED" if check is Check.APPLY else "-"
+    result = next((each for each in patch.results if each.check is check), None)
+    return MARKS[result.outcome] if result else ""
+
+
+def _story(patch: Patch) -> Iterator[str]:
+    """What is red of a patch, the first lines of each."""
+    if patch.refused:
+        yield f"patch {patch.number}: does not apply"
+        yield from (f"    {plain(line)}" for line in patch.refused.splitlines())
+    for result in patch.results:
+        if result.outcome is Outcome.RED:
+            yield f"patch {patch.number}: {result.check.value}"
+            yield from (f"    {plain(line)}" for line in told(result)[:LISTED])
+
+
+def told(result: Result) -> list[str]:
+    """A red result in lines."""
+    return [finding.shown for finding in result.open] or result.note.splitlines()
+
+
+def columns(review: Review) -> list[str]:
+    """The matrix's states: without, then the patches that have a kernel."""
+    seen = dict.fromkeys(state for row in review.matrix for state in row.cells)
+    return sorted(seen, key=lambda state: -1 if state == "without" else int(state))
+
+
+def numbered(review: Review, state: str) -> str:
+    """A column's head: the patch's number in the mails."""
+    applied = [patch.number for patch in review.patches if not patch.refused]
+    return "base" if state == "without" else str(applied[int(state) - 1])
+
+
+def _matrix(review: Review) -> Iterator[str]:
+    states = columns(review)
+    for scenario, group in groupby(review.matrix, key=lambda row: row.scenario):
+        rows = list(group)
+        width = max(len(row.case) for row in rows) + 4
+        heads = "".join(f"{numbered(review, state):>5}" for state in states)
+        yield f"{scenario:<{width}}{heads}   found  claimed"
+        for row in rows:
+            yield f"  {row.case:<{width - 2}}{_cells(row, states)}{_patch_word(review, row.found):>8}" + _claimed(
+                review, row
+            )
+    for state, why in review.not_run:
+        yield f"patch {state}: no case was run ({why})"
+
+
+def _cells(row: Row, states: Sequence[str]) -> str:
+    return "".join(f"{SIGNS[row.cells[state].status] if state in row.cells else ' ':>5}" for state in states)
+
+
+def _patch_word(review: Review, position: int) -> str:
+    return numbered(review, str(position)) if position else "-"
+
+
+def _claimed(review: Review, row: Row) -> str:
+    claimed = _patch_word(review, row.claimed) if row.claimed else "-"
+    return f"{claimed:>9}" + ("" if row.met and row.turn in GOOD_TURNS else f"   {row.turn.value}")
+
+
+def _unmet(review: Review) -> list[str]:
+    found: list[str] = []
+    states = columns(review)
+    for row in review.matrix:
+        if not row.met:
+            shown = ", ".join(
+                f"{numbered(review, state)}: {row.cells[state].word}" for state in states if state in row.cells
+            )
+            found.append(f"{row.scenario}/{row.case}: {row.turn.value}: {shown}")
+    return found
+
+
+def _remarks(review: Review) -> list[str]:
+    return [
+        f"remark on patch {said.number or 'all'}, {said.place}: {plain(said.text.splitlines()[0])}"
+        for said in review.remarks
+    ]
+
+
+def _rest(review: Review) -> list[str]:
+    found = [coverage_line(review.coverage)] if review.coverage else []
+    found += [_cost_line(cost.case, cost.name, cost.before, cost.after) for cost in review.costs]
+    found += [_flaky_line(flaky) for flaky in review.flaky if flaky.failed_before or flaky.failed_after]
+    steady = sum(not (flaky.failed_before or flaky.failed_after) for flaky in review.flaky)
+    if steady:
+        example = next(flaky for flaky in review.flaky if not (flaky.failed_before or flaky.failed_after))
+        high = example.after.interval[1]
+        found.append(
+            f"{steady} cases did what they must in {example.runs} of {example.runs} runs, without the series and with "
+            f"it: they fail less often than {high:.0%} of the time, 19 times of 20"
+        )
+    return found
+
+
+def _cost_line(case: str, name: str, before: int | None, after: int | None) -> str:
+    numbers = [f"{number:,}" if number is not None else "-" for number in (before, after)]
+    ratio = f"  x{after / before:.4f}" if before and after is not None else ""
+    return f"{case}, {name}: {numbers[0]} -> {numbers[1]}{ratio}"
+
+
+def _flaky_line(flaky: Flaky) -> str:
+    differs = "the rates differ" if flaky.differs else "no evidence that the rates differ"
+    return f"{flaky.scenario}/{flaky.case}: base {flaky.before.words}, tip {flaky.after.words}: {differs}"
+
+
+def coverage_line(coverage: Coverage) -> str:
+    """``412 of 530 added executable lines were run; not run: fs/a.c:10-12 (f), ...``"""
+    if not coverage.lines:
+        return "no added executable line: " + ", ".join(f"{name} ({why})" for name, why in coverage.not_measured)
+    line = f"{coverage.run} of {len(coverage.lines)} added executable lines were run"
+    missed = list(ranges(coverage.missed))
+    if not missed:
+        return line
+    more = f", and {len(missed) - LISTED} more places" if len(missed) > LISTED else ""
+    return f"{line}; not run: {', '.join(missed[:LISTED])}{more}"
+
+
+def ranges(lines: Sequence[Added]) -> Iterator[str]:
+    """Lines that follow each other in one function as one: ``fs/a.c:10-12 (f)``. Blank lines between do not count."""
+    block: list[Added] = []
+    for line in (*lines, None):
+        if block and (line is None or not _follows(block[-1], line)):
+            first, last = block[0], block[-1]
+            place = f"{first.file}:{first.line}" + (f"-{last.line}" if last.line != first.line else "")
+            yield f"{place} ({first.function})" if first.function else place
+            block = []
+        if line is not None:
+            block.append(line)
+
+
+def _follows(before: Added, line: Added) -> bool:
+    return (line.file, line.function) == (before.file, before.function) and line.line - before.line <= 3
+
+
+def mail(review: Review, tester: str = "") -> str:
+    """The reply: what was run on what, what came out patch by patch. ``tester`` is who gives the ``Tested-by:``."""
+    return "\n".join(_mail(review, tester)).rstrip() + "\n"
+
+
+def _mail(review: Review, tester: str) -> Iterator[str]:
+    yield from _ran_on(review)
+    yield ""
+    for patch in review.patches:
+        yield from _about(review, patch)
+    if review.matrix:
+        yield ""
+        yield from _turned(review)
+    yield from ("", *_rest(review)) if _rest(review) else ()
+    yield ""
+    if review.tested and tester:
+        yield f"Tested-by: {tester}"
+    elif review.tested:
+        yield "All is as promised."
+    yield ""
+    yield "Again: " + shlex.join(review.argv)
+
+
+def _ran_on(review: Review) -> Iterator[str]:
+    yield f"I ran this series with lab on {review.base}, {review.tools.compiler or 'gcc'},"
+    cases = len(review.matrix)
+    scenarios = ", ".join(dict.fromkeys(row.scenario for row in review.matrix))
+    if cases:
+        yield f"{cases} cases ({scenarios}) at every patch, each in a fresh guest"
+        yield f"({review.tools.qemu.partition('(')[0].strip()}, {review.accel.partition(' ')[0] or 'tcg'})."
+    else:
+        yield "without running test cases."
+
+
+def _about(review: Review, patch: Patch) -> Iterator[str]:
+    of = max(patch.number for patch in review.patches)
+    if patch.refused:
+        yield f"[{patch.number}/{of}] does not apply:"
+        yield from (f"    {line}" for line in patch.refused.splitlines()[:LISTED])
+        return
+    red = [result for result in patch.results if result.outcome is Outcome.RED]
+    good = [result.check.value for result in patch.results if result.outcome is Outcome.GOOD]
+    yield f"[{patch.number}/{of}] {plain(patch.title)}"
+    if good:
+        yield f"    good: {', '.join(good)}"
+    for result in red:
+        yield f"    {result.check.value}:"
+        yield from (f"        {plain(line)}" for line in told(result)[:LISTED])
+
+
+def _turned(review: Review) -> Iterator[str]:
+    """Which patch turned what; then what did not go as promised."""
+    for position in range(1, len(review.patches) + 1):
+        turned = [row for row in review.turned_by(position) if row.met]
+        if turned:
+            yield f"Patch {numbered(review, str(position))} turns {len(turned)} from red to green:"
+            yield from (f"    {row.scenario}/{row.case}" for row in turned)
+    kept = sum(row.turn is Turn.KEPT for row in review.matrix)
+    if kept:
+        yield f"{kept} do at every patch what they did before."
+    for row in review.matrix:
+        if not row.met:
+            yield f"NOT as expected ({row.turn.value}): {row.scenario}/{row.case}"
+            last = next(reversed(row.cells.values()))
+            yield from (f"    {plain(line)}" for line in [last.word, *last.message.splitlines()][:LISTED])

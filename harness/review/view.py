@@ -1,0 +1,106 @@
+"""What the report shows of a patch: its diff line by line, with what ran each line and what was said of it. Pure."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from unidiff.errors import UnidiffParseError
+from unidiff.patch import Hunk as UniHunk
+from unidiff.patch import Line as UniLine
+from unidiff.patch import PatchedFile, PatchSet
+
+from harness.review.model import Added, Patch, Review, Said
+
+KINDS = {"+": "add", "-": "gone", " ": ""}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a diff. ``old`` and ``new`` are its numbers, 0 for none; ``ran`` None: it is not executable."""
+
+    kind: str
+    old: int
+    new: int
+    text: str
+    ran: Added | None = None
+    remarks: tuple[Said, ...] = ()
+
+    @property
+    def coverage(self) -> str:
+        """The class of its mark: run, missed, or nothing."""
+        return "" if self.ran is None else "run" if self.ran.cases else "missed"
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """A hunk with its header."""
+
+    header: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a patch. ``run`` of ``executable`` added lines were run. ``loose`` are remarks on lines not shown."""
+
+    path: str
+    added: int
+    removed: int
+    hunks: tuple[Hunk, ...]
+    run: int
+    executable: int
+    loose: tuple[Said, ...] = ()
+
+
+def files(review: Review, patch: Patch) -> list[File]:
+    """The files of a patch, in its order. Empty when the diff cannot be read as one (a binary patch)."""
+    try:
+        parsed = PatchSet(io.StringIO(patch.diff))
+    except UnidiffParseError:
+        return []
+    covered = {
+        (line.file, line.at): line
+        for line in (review.coverage.lines if review.coverage else ())
+        if line.patch == patch.number
+    }
+    said = [each for each in review.remarks if each.number == patch.number and each.file]
+    return [_file(each, covered, said) for each in parsed]
+
+
+def general(review: Review, patch: Patch) -> list[Said]:
+    """Remarks on a patch's message, or on all of it."""
+    return [each for each in review.remarks if each.number == patch.number and not each.file]
+
+
+def _file(parsed: PatchedFile, covered: Mapping[tuple[str, int], Added], said: Sequence[Said]) -> File:
+    own = [each for each in said if each.file == parsed.path]
+    shown: set[int] = set()
+    hunks = tuple(Hunk(_header(hunk), tuple(_lines(parsed.path, hunk, covered, own, shown))) for hunk in parsed)
+    here = [line for (path, _), line in covered.items() if path == parsed.path]
+    loose = tuple(each for each in own if id(each) not in shown)
+    return File(
+        parsed.path, parsed.added, parsed.removed, hunks, sum(bool(each.cases) for each in here), len(here), loose
+    )
+
+
+def _header(hunk: UniHunk) -> str:
+    return str(hunk).splitlines()[0]
+
+
+def _lines(
+    path: str, hunk: UniHunk, covered: Mapping[tuple[str, int], Added], said: Sequence[Said], shown: set[int]
+) -> Iterator[Line]:
+    for line in hunk:
+        if line.line_type not in KINDS:
+            continue
+        old, new = line.source_line_no or 0, line.target_line_no or 0
+        remarks = tuple(each for each in said if each.line == (old if each.removed else new) and _fits(each, line))
+        shown |= {id(each) for each in remarks}
+        ran = covered.get((path, new)) if line.line_type == "+" else None
+        yield Line(KINDS[line.line_type], old, new, line.value.rstrip("\n"), ran, remarks)
+
+
+def _fits(said: Said, line: UniLine) -> bool:
+    return said.removed == (line.line_type == "-")

@@ -1,0 +1,54 @@
+"""Cases on a kernel that counts which lines ran: zero before the case, read out after it, in the same guest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from harness.guest import disks
+from harness.kernel.build import Kernel
+from harness.machine import snapshot
+from harness.machine.command import Disk
+from harness.machine.machine import Ended
+from harness.plan import Job
+from harness.runner.prepare import COUNTERS, Place, Ready, Wishes, boot, pack
+from harness.runner.run import Watcher
+
+RESET, READ, NOTHING = "reset", "read", "nothing"
+SECONDS = 30.0
+
+
+def run(place: Place, job: Job, kernel: Kernel, wishes: Wishes, watcher: Watcher) -> Iterator[tuple[str, str]]:
+    """What the counters' program printed after each case of the job, at its last state on ``kernel``.
+
+    First comes "", a program that does nothing: what ran there runs for everybody. A case whose guest did not live on
+    says nothing. Cases in phases are left out: their guests end on purpose. Raises what ``pack`` and ``boot`` raise.
+    """
+    with tempfile.TemporaryDirectory(prefix="lab-counters.") as scratch:
+        folder = Path(scratch)
+        ready = boot(pack(place, job, job.states[-1], kernel, wishes, folder), place.cache, folder, watcher.step)
+        if ready.snapshot is None:
+            return
+        yield "", _one(ready, COUNTERS, NOTHING, SECONDS, folder / "nothing")
+        cases = [case for case in job.cases if not job.suite.cases[case].phases and not job.suite.cases[case].cuts]
+        with ThreadPoolExecutor(wishes.jobs, thread_name_prefix="guest") as pool:
+            yield from zip(cases, pool.map(lambda case: _case(ready, job, case, folder / "case"), cases), strict=True)
+
+
+def _case(ready: Ready, job: Job, case: str, folder: Path) -> str:
+    declared = job.suite.cases[case]
+    seconds = declared.timeout or job.suite.timeout
+    return _one(ready, ready.program_of(case), declared.test or case, seconds, folder.with_name(f"case-{case}"))
+
+
+def _one(ready: Ready, program: str, test: str, seconds: float, folder: Path) -> str:
+    folder.mkdir()
+    assert ready.snapshot is not None
+    own = tuple(Disk(disks.copy_sparse(disk, folder / disk.name)) for disk in ready.snapshot.disks)
+    with snapshot.fork(ready.options, ready.snapshot, own, folder / "console.log") as machine:
+        for each, what, limit in ((COUNTERS, RESET, SECONDS), (program, test, seconds)):
+            if machine.run_case(each, what, limit).ended is not Ended.DONE:
+                return ""
+        return machine.run_case(COUNTERS, READ, SECONDS).ktap
