@@ -28,6 +28,7 @@ CHECKING = 120.0
 """Seconds a mkfs and a checker may take on images of some hundred MiB."""
 
 UUID = "1ab1ab1a-b1ab-4ab1-8ab1-ab1ab1ab1ab1"
+SPARE_UUID = "5ba5e5ba-5e5b-4a5e-85ba-5e5ba5e5ba5e"
 STEADY = {
     "E2FSPROGS_FAKE_TIME": "1767225600",
     "SOURCE_DATE_EPOCH": "1767225600",
@@ -43,8 +44,8 @@ class Checked:
     output: str = ""
 
 
-def _argv(line: str, disk: Path) -> list[str]:
-    return [word.replace("{disk}", os.fspath(disk)).replace("{uuid}", UUID) for word in shlex.split(line)]
+def _argv(line: str, disk: Path, uuid: str = UUID) -> list[str]:
+    return [word.replace("{disk}", os.fspath(disk)).replace("{uuid}", uuid) for word in shlex.split(line)]
 
 
 def _tool_version(program: str) -> str:
@@ -52,8 +53,8 @@ def _tool_version(program: str) -> str:
     return digest_file(Path(require(program)).resolve())
 
 
-def make(filesystem: Filesystem, cache: Cache) -> Path | None:
-    """The pristine image of a filesystem, in the cache; None when it needs no disk (size 0).
+def make(filesystem: Filesystem, cache: Cache, uuid: str = UUID) -> Path | None:
+    """The pristine image of a filesystem, in the cache; None when it needs no disk (size 0). ``uuid`` is {uuid}.
 
     Raises InfraError when the mkfs tool is missing (naming its package) or fails.
     """
@@ -61,7 +62,7 @@ def make(filesystem: Filesystem, cache: Cache) -> Path | None:
         return None
     program = shlex.split(filesystem.mkfs)[0] if filesystem.mkfs else ""
     tool = _tool_version(program) if program else ""
-    key = digest("disk 1", filesystem.mkfs, str(filesystem.size), tool)
+    key = digest("disk 1", filesystem.mkfs, str(filesystem.size), tool, *([] if uuid == UUID else [uuid]))
 
     def build(scratch: Path) -> None:
         disk = scratch / "disk.img"
@@ -69,7 +70,7 @@ def make(filesystem: Filesystem, cache: Cache) -> Path | None:
             stream.truncate(filesystem.size * 1024 * 1024)
         if filesystem.mkfs:
             box = Sandbox(writable=(scratch,))
-            run(_argv(filesystem.mkfs, disk), sandbox=box, env=STEADY, timeout=MAKING)
+            run(_argv(filesystem.mkfs, disk, uuid), sandbox=box, env=STEADY, timeout=MAKING)
 
     return cache.make("disks", key, build) / "disk.img"
 

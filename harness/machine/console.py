@@ -25,11 +25,13 @@ LOG_MAX = 32 * 1024 * 1024
 
 PANIC = re.compile(rb"Kernel panic - not syncing")
 OOPS = re.compile(
-    rb"\] (BUG: (?!workqueue lockup|sleeping function|scheduling while atomic|KASAN|KCSAN|KFENCE|KMSAN)|"
+    rb"\[ *\d+\.\d+\](?:\[ *[CT]\d+\])? ("
+    rb"BUG: (?!workqueue lockup|sleeping function|scheduling while atomic|KASAN|KCSAN|KFENCE|KMSAN)|"
     rb"Oops(: |\s)|kernel BUG at |general protection fault|double fault|stack segment|invalid opcode|"
     rb"divide error|Unable to handle kernel)"
 )
-"""What kills the task it strikes, on a line the kernel wrote. Complaints that let the task go on are not among them."""
+"""What kills the task it strikes, on a line the kernel wrote. Complaints that let the task go on are not among them, and
+neither is what a program did to itself (``traps: name[9] general protection fault ip:...`` begins otherwise)."""
 
 ESCAPE = b"\x1d"
 """Ctrl-]: leaves a shell by hand."""

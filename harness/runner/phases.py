@@ -52,7 +52,9 @@ def make_ready(ready: Ready, suite: Suite, cases: Iterable[str], cache: Cache, f
         raise UserError(f"{phased[0]} has phases: an exact guest has but one", hint="run it without --exact")
     if ready.disk is None:
         raise UserError(f"{phased[0]} has phases, and a filesystem without a disk does not outlive its guest")
-    bare = replace(ready, options=replace(ready.options, later=True), spare=ready.disk, snapshot=None, unborn=None)
+    # Another filesystem, not the same twice: btrfs would not mount both, and an inode is known by its filesystem.
+    spare = disks.make(ready.filesystem, cache, disks.SPARE_UUID) if ready.filesystem else None
+    bare = replace(ready, options=replace(ready.options, later=True), spare=spare, snapshot=None, unborn=None)
     return replace(ready, bare=prepare.boot(bare, cache, folder, tell))
 
 

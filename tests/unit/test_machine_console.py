@@ -25,6 +25,8 @@ HARMLESS = b"""\
 [    1.3] BUG: KASAN: slab-use-after-free in f+0x1/0x2
 [    1.4] BUG: workqueue lockup - pool cpus=0
 [    1.5] EXT4-fs (vda): mounted filesystem
+[    1.6] traps: image_test[155] general protection fault ip:b9ffffffffb841c9 sp:7ffda2c38c50 error:0
+[    1.7] traps: image_test[156] trap invalid opcode ip:401000 sp:7ffda2c38c50 error:0 in image_test
 """
 
 

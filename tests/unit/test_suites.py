@@ -17,6 +17,7 @@ DEFINED = re.compile(r"^(?:RAW_)?TEST(?:_SIGNAL)?\((?P<test>\w+)|^TEST_F\w*\(\w+
 RAW_TABLE = re.compile(r'^\t\{ "(\w+)", (\w+) \},$', re.MULTILINE)
 SUBJECT = re.compile(r"^SUBJECT\((\w+)\)", re.MULTILINE)
 SUBJECT_USED = re.compile(r'ASSERT_CHECKPOINT(?:_ERRNO\([^,]+,|\()\s*(?:&self->)?stage, "(\w+)"')
+SUBJECT_STARTED = re.compile(r'"--subject", "(\w+)"')
 
 
 def programs(suite):
@@ -58,7 +59,8 @@ def test_one_name_selects_one_test(suite):
 def test_every_subject_is_run_and_every_subject_run_is_there(suite):
     for program in programs(suite):
         text = source(suite, program)
-        assert set(SUBJECT.findall(text)) == set(SUBJECT_USED.findall(text)), program
+        used = SUBJECT_USED.findall(text) + SUBJECT_STARTED.findall(text)
+        assert set(SUBJECT.findall(text)) == set(used), program
 
 
 def test_raw_programs_offer_all_that_they_define():
