@@ -30,8 +30,8 @@ OOPS = re.compile(
     rb"Oops(: |\s)|kernel BUG at |general protection fault|double fault|stack segment|invalid opcode|"
     rb"divide error|Unable to handle kernel)"
 )
-"""What kills the task it strikes, on a line the kernel wrote. Complaints that let the task go on are not among them, and
-neither is what a program did to itself (``traps: name[9] general protection fault ip:...`` begins otherwise)."""
+"""What kills the task it strikes, on a line the kernel wrote. Complaints that let the task go on are not among them,
+nor is what a program did to itself (``traps: name[9] general protection fault ip:...`` begins otherwise)."""
 
 ESCAPE = b"\x1d"
 """Ctrl-]: leaves a shell by hand."""
