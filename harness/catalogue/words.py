@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+MANY = 20
+"""More names than this are no hint."""
+
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word the user most likely meant."""
@@ -20,6 +23,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = nearest(word, known)
     if near:
         return f"did you mean {near!r}?"
+    if len(known) > MANY:
+        return f"there are {len(known)}, {known[0]} to {known[-1]}: `lab list` shows what there is"
     return f"known: {', '.join(known)}" if known else "none is declared"
 
 

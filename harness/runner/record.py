@@ -63,4 +63,5 @@ def _console(raw: RawResult) -> str:
     start = 0 if raw.ended is Ended.NO_BOOT else raw.console_from
     with raw.console.open("rb") as stream:
         stream.seek(start)
-        return stream.read(raw.console_to - start).decode(errors="replace")
+        # A guest that the host gave up on before it came to the case has no part that is the case's.
+        return stream.read(max(0, raw.console_to - start)).decode(errors="replace")

@@ -116,6 +116,16 @@ static inline void stage_tear_down(struct __test_metadata *_metadata, struct sta
 	remove_files(_metadata, stage->folder);
 }
 
+/* Forgets subject, images and logs, for a further subject in the same test. */
+static inline void stage_renew(struct __test_metadata *_metadata, struct stage *stage)
+{
+	remove_files(_metadata, stage->folder);
+	ASSERT_OK(mkdir(stage->folder, 0700));
+	stage->report_seen = 0;
+	stage->checkpoints = 0;
+	stage->tried = 0;
+}
+
 /* The names the checkpoint made, each of the right form. */
 static inline struct relinked relinked_names(struct __test_metadata *_metadata, const char *file, int line, int least,
 					     int most)

@@ -15,7 +15,10 @@
  */
 #define _GNU_SOURCE
 #include <linux/fs.h>
+#include <linux/landlock.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "orphan.h"
 #include "privileges.h"
@@ -344,6 +347,48 @@ TEST_F(security, restart_by_a_user)
 	ASSERT_RELINKED(1);
 	self->stage.before_restart = NULL;
 	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
+ * A security module that does not know of relinking must be asked all the same.
+ *
+ * 1. open a, unlink a; with Landlock, give up the right to make files or to
+ *    link between directories.
+ * 2. Checkpoint: EACCES. No name.
+ */
+static void give_up_links(void)
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER,
+	};
+	int ruleset = MUST(syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr), 0));
+	/* Where it writes image and report it may go on to make files. */
+	struct landlock_path_beneath_attr folder = {
+		.allowed_access = LANDLOCK_ACCESS_FS_MAKE_REG,
+		.parent_fd = MUST(open(subject_self.folder, O_PATH | O_DIRECTORY)),
+	};
+
+	MUST(syscall(__NR_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &folder, 0));
+	MUST(close(folder.parent_fd));
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	MUST(syscall(__NR_landlock_restrict_self, ruleset, 0));
+	MUST(close(ruleset));
+}
+
+SUBJECT(landlocked)
+{
+	int fd = new_orphan("a", "orphan");
+
+	give_up_links();
+	if (event() == REFUSED)
+		MUST_EQ(0, subject_stat(fd).st_nlink);
+	MUST_HOLD("orphan", fd);
+}
+
+TEST_F(security, security_module_refuses_the_link)
+{
+	ASSERT_CHECKPOINT_ERRNO(-EACCES, &self->stage, "landlocked");
 	ASSERT_NAMES(CHECKPOINT_DIR, "");
 }
 
