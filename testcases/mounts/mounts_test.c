@@ -154,6 +154,40 @@ TEST_F(mounts, one_filesystem_in_two_places)
 }
 
 /*
+ * A file that was mounted somewhere, as container managers do it, and replaced
+ * where it came from since. It has no name there and no links, but the mount
+ * leads to it: no other name is needed, nor could one be found on that mount.
+ *
+ * 1. mount the file f on another file; unlink f, make a new f.
+ * 2. open the mount. Checkpoint: nothing is relinked. Restart: the old file.
+ */
+#define TARGET PLACE "/f"
+
+SUBJECT(mounted_file)
+{
+	int fd = MUST(open(TARGET, O_RDONLY));
+
+	MUST_EQ(0, subject_stat(fd).st_nlink);
+	come_back();
+	must_be_unlinked(fd, "old");
+}
+
+TEST_F(mounts, file_replaced_where_it_is_mounted_from)
+{
+	self->stage.remains = "f lost+found";
+	make_file(_metadata, "f", "old");
+	make_file(_metadata, TARGET, "");
+	ASSERT_OK(mount("f", TARGET, NULL, MS_BIND, NULL));
+	ASSERT_OK(unlink("f"));
+	make_file(_metadata, "f", "new");
+	ASSERT_CHECKPOINT(&self->stage, "mounted_file");
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	ASSERT_RESTART(&self->stage);
+	ASSERT_OK(umount(TARGET));
+	ASSERT_OK(unlink(TARGET));
+}
+
+/*
  * The place is not there when the task is to come back: an error, and the name
  * is kept until it is.
  *

@@ -692,6 +692,50 @@ TEST_F(unlinked, restart_refuses_foreign_name)
 	ASSERT_RESTART(&self->stage);
 }
 
+static void set_immutable(struct __test_metadata *_metadata, const char *path, bool immutable)
+{
+	cleanup_close int fd = ASSERT_OK(open(path, O_RDONLY));
+	int flags = 0;
+
+	ASSERT_OK(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	flags = immutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+	ASSERT_OK(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+}
+
+/*
+ * A name that can be opened but not removed: what is found out when the task
+ * has come back is found out too late.
+ *
+ * 1. open a for reading, unlink a. Checkpoint; make the name immutable.
+ * 2. Restart: EPERM, before anything has changed. The name is kept.
+ * 3. Take that back: the restart succeeds.
+ */
+SUBJECT(for_reading)
+{
+	int fd;
+
+	close(new_file("a", "read"));
+	fd = MUST(open("a", O_RDONLY));
+	MUST(unlink("a"));
+	come_back();
+	MUST_HOLD("read", fd);
+	MUST_EQ(0, subject_stat(fd).st_nlink);
+}
+
+TEST_F(unlinked, name_that_cannot_be_removed)
+{
+	struct relinked relinked;
+
+	ASSERT_CHECKPOINT(&self->stage, "for_reading");
+	relinked = ASSERT_RELINKED(1);
+	set_immutable(_metadata, relinked.path[0], true);
+	ASSERT_RESTART_ERRNO(-EPERM, &self->stage);
+	ASSERT_RELINKED(1);
+	set_immutable(_metadata, relinked.path[0], false);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
 /* Exchanges a path in the image for another, filled up with slashes to the same length. */
 static void forge(struct __test_metadata *_metadata, const char *image, const char *path, const char *other)
 {
