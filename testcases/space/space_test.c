@@ -219,4 +219,59 @@ TEST_F(space, no_free_inode)
 	remove_tree(_metadata, "many");
 }
 
+/*
+ * A file has as many links as it can, and the one that the task opened it by is
+ * not among them.
+ *
+ * 1. open a, link it to b; link b until there is no more; unlink a, link once
+ *    more.
+ * 2. Checkpoint: EMLINK. No name.
+ * 3. One link less: checkpoint, restart.
+ */
+static int link_to_the_limit(const char *file)
+{
+	char path[64];
+	int count;
+
+	/* In many directories: without an index the time to add one name grows with their number. */
+	for (count = 0;; count++) {
+		snprintf(path, sizeof(path), "links/%d", count / 200);
+		if (count % 200 == 0 && mkdir(path, 0700))
+			return 0;
+		snprintf(path, sizeof(path), "links/%d/%d", count / 200, count % 200);
+		if (link(file, path))
+			return count;
+	}
+}
+
+SUBJECT(most_links)
+{
+	int fd = new_file("a", "linked");
+	enum role role;
+
+	MUST(link("a", "b"));
+	MUST(mkdir("links", 0700));
+	MUST_NE(0, link_to_the_limit("b"));
+	MUST_EQ(EMLINK, errno);
+	MUST(unlink("a"));
+	MUST(link("b", "links/last"));
+	role = event();
+	if (role == REFUSED) {
+		MUST(unlink("links/last"));
+		come_back();
+		MUST_HOLD("linked", fd);
+	}
+}
+
+TEST_F_TIMEOUT(space, file_has_all_the_links_it_can_have, 200)
+{
+	ASSERT_CHECKPOINT(&self->stage, "most_links");
+	ASSERT_EQ(2, self->stage.checkpoints);
+	ASSERT_RELINKED(1);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+	remove_tree(_metadata, "links");
+	self->stage.remains = "b lost+found";
+}
+
 SUBJECT_HARNESS_MAIN
