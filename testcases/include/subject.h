@@ -50,6 +50,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -65,6 +66,8 @@
  */
 enum event {
 	EVENT_SELF,	/* it calls checkpoint(2) on itself */
+	EVENT_FROZEN,	/* the test freezes it and calls checkpoint(2); a task becomes it by restart(2) */
+	EVENT_TREE,	/* the same with all its descendants, which /bin/restart makes again with their pids */
 };
 
 /* What event() finds itself to be. */
@@ -260,12 +263,38 @@ static inline long event_self(void)
 	return result;
 }
 
+/*
+ * The test makes the image while the subject waits, frozen wherever it happens
+ * to be. The file that ends the wait says what the subject is: the original,
+ * or, when the test has written it anew, a task that was restarted.
+ */
+static inline long event_frozen(void)
+{
+	char path[256], text[32] = "";
+	long result;
+	int fd;
+
+	subject_path(path, sizeof(path), subject_self.folder, "verdict", subject_self.events);
+	subject_report("ready %d", subject_self.events);
+	while (access(path, F_OK))
+		usleep(1000);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || sscanf(text, "%ld", &result) != 1)
+		SUBJECT_FAIL("the test's verdict: %s", errno_text(-errno).text);
+	close(fd);
+	return result;
+}
+
 static long (*const event_table[])(void) = {
 	[EVENT_SELF] = event_self,
+	[EVENT_FROZEN] = event_frozen,
+	[EVENT_TREE] = event_frozen,
 };
 
 static const char *const event_names[] = {
 	[EVENT_SELF] = "self",
+	[EVENT_FROZEN] = "frozen",
+	[EVENT_TREE] = "tree",
 };
 
 /* The checkpoint. Returns in the original, and again in each task that is restarted from its image. */
@@ -392,6 +421,9 @@ struct stage {
 	const char *remains;	/* names the test leaves in the filesystem's root, for stage_tear_down() */
 	unsigned long restart_flags;	/* beside RESTART_TASKSELF */
 	int (*before_restart)(void);	/* what the task that restarts does first (0: done): its privileges, its root */
+	int ready;		/* events at which the subject waits to be checkpointed, so far */
+	int frozen;		/* number of the last event that the test dealt with */
+	pid_t child;		/* the subject that is being checkpointed */
 };
 
 /* What a subject reported in one phase. */
@@ -466,6 +498,8 @@ static inline void stage_note(struct stage *stage, struct report *report, const 
 		stage->tried = number;
 		if (report->result > 0)
 			stage->checkpoints = number;
+	} else if (sscanf(line, "ready %d", &number) == 1) {
+		stage->ready = number;
 	} else if (sscanf(line, "restart %ld", &report->result) == 1) {
 		report->asked = true;
 	} else if (!strncmp(line, "restarted ", 10)) {
@@ -514,10 +548,62 @@ static inline long long stage_told(struct __test_metadata *_metadata, struct sta
 /* The number a subject gave with tell(name, number). */
 #define SUBJECT_TOLD(stage, name) stage_told(_metadata, stage, __FILE__, __LINE__, name)
 
-/* Executes this program anew, after what comes first; it dies with the test. */
-static inline pid_t stage_spawn(struct __test_metadata *_metadata, char *const argv[], int (*first)(void))
+/*
+ * The cgroup that the subject is frozen in. The root of the hierarchy cannot be
+ * frozen, and the test must not be.
+ */
+#define STAGE_CGROUPS "/tmp/cgroup"
+#define STAGE_CGROUP STAGE_CGROUPS "/subject"
+
+static inline int stage_cgroup_write(const char *file, const char *text)
 {
-	cleanup_close int program = ASSERT_OK(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+	cleanup_close int fd = -1;
+	char path[256];
+
+	subject_path(path, sizeof(path), STAGE_CGROUP, file, 0);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
+}
+
+static inline int stage_enter_cgroup(void)
+{
+	return stage_cgroup_write("cgroup.procs", "0");
+}
+
+static inline void stage_make_cgroup(struct __test_metadata *_metadata)
+{
+	if (mkdir(STAGE_CGROUPS, 0700) && errno != EEXIST)
+		FAIL("mkdir(%s): %s, expected success", STAGE_CGROUPS, errno_text(-errno).text);
+	if (access(STAGE_CGROUPS "/cgroup.procs", F_OK) && mount("none", STAGE_CGROUPS, "cgroup2", 0, NULL))
+		FAIL("mount of cgroup2: %s, expected success", errno_text(-errno).text);
+	if (mkdir(STAGE_CGROUP, 0700) && errno != EEXIST)
+		FAIL("mkdir(%s): %s, expected success", STAGE_CGROUP, errno_text(-errno).text);
+}
+
+static inline bool stage_is_frozen(void)
+{
+	cleanup_fclose FILE *events = fopen(STAGE_CGROUP "/cgroup.events", "re");
+	char line[64];
+
+	while (events && fgets(line, sizeof(line), events))
+		if (!strcmp(line, "frozen 1\n"))
+			return true;
+	return false;
+}
+
+/* Freezes all of the cgroup, or thaws it, and waits until it is so. */
+static inline void stage_freeze(struct __test_metadata *_metadata, bool freeze)
+{
+	ASSERT_OK(stage_cgroup_write("cgroup.freeze", freeze ? "1" : "0"));
+	while (stage_is_frozen() != freeze)
+		usleep(1000);
+}
+
+/* Executes a program, after what comes first; it dies with the test. */
+static inline pid_t stage_spawn_program(struct __test_metadata *_metadata, const char *path, char *const argv[],
+					int (*first)(void))
+{
+	cleanup_close int program = ASSERT_OK(open(path, O_RDONLY | O_CLOEXEC));
 	pid_t child, parent = getpid();
 
 	fflush(NULL);
@@ -535,12 +621,79 @@ static inline pid_t stage_spawn(struct __test_metadata *_metadata, char *const a
 	_exit(EXIT_FAILURE);
 }
 
+/* Executes this program anew. */
+static inline pid_t stage_spawn(struct __test_metadata *_metadata, char *const argv[], int (*first)(void))
+{
+	return stage_spawn_program(_metadata, "/proc/self/exe", argv, first);
+}
+
 /* Waits until the phase is over and says how the task ended, as waitpid() has it. */
 static inline int stage_wait_for(struct __test_metadata *_metadata, pid_t child)
 {
 	int status;
 
 	ASSERT_OK(waitpid(child, &status, 0));
+	return status;
+}
+
+/* Says to the subject at an event what it is. By a rename: it never reads half of it. */
+static inline void stage_give_verdict(struct __test_metadata *_metadata, const struct stage *stage, int event,
+				      long result)
+{
+	char path[256], made[256], text[32];
+	cleanup_close int fd = -1;
+
+	subject_path(made, sizeof(made), stage->folder, "making", 0);
+	subject_path(path, sizeof(path), stage->folder, "verdict", event);
+	fd = ASSERT_OK(open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+	snprintf(text, sizeof(text), "%ld", result);
+	ASSERT_OK(write(fd, text, strlen(text)));
+	ASSERT_OK(rename(made, path));
+}
+
+/* The subject is at an event: freeze it, make the image, let it go on. */
+static inline void stage_checkpoint_frozen(struct __test_metadata *_metadata, struct stage *stage)
+{
+	cleanup_close int image = subject_open(stage->folder, "image", stage->ready, O_RDWR | O_CREAT | O_EXCL);
+	cleanup_close int log = subject_open(stage->folder, "kernel", stage->ready, O_WRONLY | O_CREAT | O_EXCL);
+	long result;
+
+	ASSERT_OK(image);
+	ASSERT_OK(log);
+	stage_freeze(_metadata, true);
+	result = sys_checkpoint(stage->child, image, CHECKPOINT_SUBTREE, log);
+	stage_give_verdict(_metadata, stage, stage->ready, result);
+	stage_freeze(_metadata, false);
+	stage->frozen = stage->ready;
+}
+
+/* What the root of a tree leaves behind: their numbers must be free for the restart. */
+static inline void stage_end_tree(struct __test_metadata *_metadata)
+{
+	ASSERT_OK(stage_cgroup_write("cgroup.kill", "1"));
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+/* Deals with the events of a subject that waits for it, until it ends. */
+static inline int stage_watch(struct __test_metadata *_metadata, struct stage *stage)
+{
+	long seen = stage->report_seen;
+	int status;
+
+	if (stage->event == EVENT_SELF)
+		return stage_wait_for(_metadata, stage->child);
+	stage->ready = stage->frozen = 0;
+	ASSERT_OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	while (!ASSERT_OK(waitpid(stage->child, &status, WNOHANG))) {
+		stage_read_report(stage);
+		if (stage->ready > stage->frozen)
+			stage_checkpoint_frozen(_metadata, stage);
+		usleep(1000);
+	}
+	stage_end_tree(_metadata);
+	/* To be read once more, as a whole. */
+	stage->report_seen = seen;
 	return status;
 }
 
@@ -577,7 +730,10 @@ static inline void stage_checkpoint(struct __test_metadata *_metadata, struct st
 
 	snprintf(number, sizeof(number), "%d", stage->event);
 	stage->subject = name;
-	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv, NULL));
+	if (stage->event != EVENT_SELF)
+		stage_make_cgroup(_metadata);
+	stage->child = stage_spawn(_metadata, argv, stage->event == EVENT_SELF ? NULL : stage_enter_cgroup);
+	status = stage_watch(_metadata, stage);
 	report = stage_read_report(stage);
 	stage_check_end(_metadata, stage, file, line, "checkpoint", status, &report);
 	if (!report.asked)
@@ -588,19 +744,57 @@ static inline void stage_checkpoint(struct __test_metadata *_metadata, struct st
 			   errno_text(result).text, errno_text(wanted).text);
 }
 
-static inline void stage_restart(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
-				 int image, long wanted)
+/* The tree is not made by the test but by the tool that users have, which passes on how its root ends. */
+static inline pid_t stage_spawn_tree(struct __test_metadata *_metadata, struct stage *stage, int image)
+{
+	char image_path[256], log_path[256];
+	char *argv[] = { "restart", "-i", image_path, "-l", log_path, stage->restart_flags ? "-k" : NULL, NULL };
+
+	subject_path(image_path, sizeof(image_path), stage->folder, "image", image);
+	subject_path(log_path, sizeof(log_path), stage->folder, "kernel-restart", image);
+	return stage_spawn_program(_metadata, "/bin/restart", argv, stage->before_restart);
+}
+
+static inline pid_t stage_spawn_restart(struct __test_metadata *_metadata, struct stage *stage, int image)
 {
 	char number[16], flags[16];
 	char *argv[] = { "restart", "--restart", number, stage->folder, flags, NULL };
+
+	if (stage->event != EVENT_SELF)
+		stage_give_verdict(_metadata, stage, image, 0);
+	if (stage->event == EVENT_TREE)
+		return stage_spawn_tree(_metadata, stage, image);
+	snprintf(number, sizeof(number), "%d", image);
+	snprintf(flags, sizeof(flags), "%#lx", stage->restart_flags);
+	return stage_spawn(_metadata, argv, stage->before_restart);
+}
+
+/* Why the restart of a tree failed: the number in the first record of the log. */
+static inline long stage_tree_errno(const struct stage *stage, int image)
+{
+	cleanup_fclose FILE *log = NULL;
+	char path[256];
+	long error = 0;
+
+	subject_path(path, sizeof(path), stage->folder, "kernel-restart", image);
+	log = fopen(path, "re");
+	return log && fscanf(log, "E %ld", &error) == 1 ? -error : 0;
+}
+
+static inline void stage_restart(struct __test_metadata *_metadata, struct stage *stage, const char *file, int line,
+				 int image, long wanted)
+{
 	struct report report;
 	long result;
 	int status;
 
-	snprintf(number, sizeof(number), "%d", image);
-	snprintf(flags, sizeof(flags), "%#lx", stage->restart_flags);
-	status = stage_wait_for(_metadata, stage_spawn(_metadata, argv, stage->before_restart));
+	status = stage_wait_for(_metadata, stage_spawn_restart(_metadata, stage, image));
 	report = stage_read_report(stage);
+	if (stage->event == EVENT_TREE && !report.restarted && stage_tree_errno(stage, image)) {
+		report.asked = true;
+		report.result = stage_tree_errno(stage, image);
+		status = 0;
+	}
 	stage_check_end(_metadata, stage, file, line, "restart", status, &report);
 	if (!report.asked && !report.done)
 		STAGE_FAIL("restart of %s: neither came back nor failed", stage->subject);
