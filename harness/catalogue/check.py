@@ -52,6 +52,9 @@ def _check_series(workspace: Workspace, catalogue: Catalogue) -> None:
         for other in series.requires:
             _known(path, "requires", other, catalogue.series, "series")
         requirements(catalogue, name)
+        sources = {found.stem for layer in workspace.layers for found in layer.glob("testcases/tools/*.c")}
+        for tool in series.tools:
+            _known(path, "tools", tool, sources, "program in testcases/tools")
 
 
 def requirements(catalogue: Catalogue, name: str) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ class Series(Declared, frozen=True, kw_only=True):
     bases: tuple[str, ...]  # the bases it applies to, the first is the one it was written for
     requires: tuple[str, ...] = ()  # series applied before it
     check: Rules = Rules()
+    tools: tuple[str, ...] = ()  # programs of testcases/tools that read what it makes, on the host too (lab tool)
 
 
 class Image(Declared, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ VERBS = {
     "review": "a posted series, from its mails to evidence: each patch, each case at each patch",
     "b4-check": "what is known of one mail, as b4 review asks for it",
     "shell": "a shell in a guest, with the filesystem mounted and the cases in place",
+    "tool": "read what a series makes, on the host",
     "results": "list, show and judge again what was run",
     "nightly": "the whole matrix once, failures again, and what is new in the morning",
     "history": "what became of a case over time",

@@ -16,7 +16,8 @@ TREE = Path(__file__).resolve().parents[2]
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 def command(quick: bool, pytest_arguments: tuple[str, ...]) -> None:
     """Run the tests: linters, unit tests, builds with the real make, real guests. Arguments go to pytest."""
-    selected = ["-m", "not vm and not build"] if quick else []
+    asked = any(word == "-m" or word.startswith("-m=") for word in pytest_arguments)
+    selected = ["-m", "not vm and not build"] if quick else [] if asked else ["-m", "not mutants"]
     arguments = [sys.executable, "-m", "pytest", *selected, *pytest_arguments]
     os.chdir(TREE)
     os.execv(sys.executable, arguments)

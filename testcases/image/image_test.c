@@ -27,6 +27,7 @@
 #define _GNU_SOURCE
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -430,6 +431,58 @@ TEST_F_TIMEOUT(image, wrong_names, 800)
 {
 	prepare(_metadata, self);
 	try_all(_metadata, self, mutate_names, 0, false);
+}
+
+/* All that the pipe holds has been read. */
+static void wait_read(struct __test_metadata *_metadata, int pipe)
+{
+	int left = 1;
+
+	for (int tries = 0; left && tries < 5000; tries++) {
+		ASSERT_OK(ioctl(pipe, FIONREAD, &left));
+		usleep(1000);
+	}
+	if (left)
+		FAIL("the restart stopped reading with %d bytes to go", left);
+}
+
+/*
+ * A restart opens names as it reads of them, and removes them when it is
+ * complete. In between they are anybody's.
+ *
+ * 1. Restart of an image that comes through a pipe, all but its last record.
+ *    Everything has been opened.
+ * 2. The name becomes another file's.
+ * 3. The last record. The task comes back with the inode that it opened; the
+ *    other file is still there.
+ */
+TEST_F(image, restart_removes_only_what_it_opened)
+{
+	struct image *image = &self->image;
+	size_t last;
+	pid_t child;
+	int pipe, status;
+
+	prepare(_metadata, self);
+	last = image->at[image->count - 1];
+	ASSERT_OK(mkfifo(self->path, 0600));
+	child = ASSERT_OK(fork());
+	if (!child)
+		restart_mutant(self, false);
+	pipe = ASSERT_OK(open(self->path, O_WRONLY));
+	ASSERT_EQ((ssize_t)last, write(pipe, image->data, last));
+	wait_read(_metadata, pipe);
+	ASSERT_OK(unlink(self->relinked));
+	make_file(_metadata, self->relinked, "not yours");
+	ASSERT_EQ((ssize_t)(image->size - last), write(pipe, image->data + last, image->size - last));
+	close(pipe);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	if (self->answer->returned)
+		FAIL("restart: %s, expected success", errno_text(self->answer->result).text);
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(CAME_BACK, WEXITSTATUS(status));
+	ASSERT_HOLDS(self->relinked, "not yours");
+	check_world(_metadata, self, 0, false);
 }
 
 TEST_F_TIMEOUT(image, blind, 800)

@@ -233,6 +233,140 @@ static void print_field(const struct field *field, const unsigned char *record)
 	}
 }
 
+/*
+ * Who shares what: a file is an object, known by its number, and others refer
+ * to it. Kept for -o, as far as there is room.
+ */
+#define OBJECTS_MAX 1024
+
+struct object {
+	uint32_t number;
+	uint32_t restart_flags;
+	uint64_t offset;
+	char name[256];
+	char users[256];
+};
+
+static struct {
+	struct object object[OBJECTS_MAX];
+	size_t count;
+	bool more;		/* than there is room for */
+	struct object *last;	/* whose name is to come */
+} objects;
+
+static struct object *object_of(uint32_t number)
+{
+	for (size_t i = 0; i < objects.count; i++)
+		if (objects.object[i].number == number)
+			return &objects.object[i];
+	return NULL;
+}
+
+__attribute__((format(printf, 2, 3)))
+static void note_user(uint32_t number, const char *format, ...)
+{
+	struct object *object = object_of(number);
+	size_t used = object ? strlen(object->users) : 0;
+	va_list arguments;
+
+	if (!object)
+		return;
+	va_start(arguments, format);
+	vsnprintf(object->users + used, sizeof(object->users) - used, format, arguments);
+	va_end(arguments);
+}
+
+static void note_file(const struct reader *reader, const unsigned char *record)
+{
+	struct ckpt_hdr_file file;
+	struct object *object;
+
+	memcpy(&file, record, sizeof(file));
+	objects.last = NULL;
+	if (objects.count == OBJECTS_MAX) {
+		objects.more = true;
+		return;
+	}
+	object = objects.last = &objects.object[objects.count++];
+	object->number = file.objref;
+	object->restart_flags = file.f_restart_flags;
+	object->offset = reader->offset;
+}
+
+static void note_name(const unsigned char *record, size_t length)
+{
+	size_t size = length - sizeof(struct ckpt_hdr_fname);
+
+	if (!objects.last)
+		return;
+	if (size > sizeof(objects.last->name) - 1)
+		size = sizeof(objects.last->name) - 1;
+	memcpy(objects.last->name, record + sizeof(struct ckpt_hdr_fname), size);
+}
+
+static void note_vma(const unsigned char *record)
+{
+	struct ckpt_hdr_vma vma;
+
+	memcpy(&vma, record, sizeof(vma));
+	note_user(vma.objref, " mapped at %#llx", (unsigned long long)vma.start);
+}
+
+static void note_descriptor(const unsigned char *record)
+{
+	struct ckpt_hdr_fd fd;
+
+	memcpy(&fd, record, sizeof(fd));
+	note_user(fd.objref, " fd %d", fd.fd);
+}
+
+/* Notes of a record that has at least the bytes of its type. */
+static void note_record(const struct reader *reader, const unsigned char *record, const struct ckpt_hdr *head)
+{
+	struct ckpt_hdr_fs fs;
+	struct ckpt_hdr_mm mm;
+
+	switch (head->type) {
+	case CKPT_HDR_FILE:
+		note_file(reader, record);
+		break;
+	case CKPT_HDR_FNAME:
+		note_name(record, head->len);
+		break;
+	case CKPT_HDR_FD:
+		note_descriptor(record);
+		break;
+	case CKPT_HDR_VMA:
+		note_vma(record);
+		break;
+	case CKPT_HDR_FS:
+		memcpy(&fs, record, sizeof(fs));
+		note_user(fs.pwd_objref, " cwd");
+		note_user(fs.root_objref, " root");
+		break;
+	case CKPT_HDR_MM:
+		memcpy(&mm, record, sizeof(mm));
+		note_user(mm.exe_objref, " program");
+		break;
+	}
+}
+
+static void print_objects(void)
+{
+	puts("object  at          name, and who holds it");
+	for (size_t i = 0; i < objects.count; i++) {
+		const struct object *object = &objects.object[i];
+
+		printf("%6u  %-10llu  ", object->number, (unsigned long long)object->offset);
+		print_text((const unsigned char *)object->name, sizeof(object->name));
+		if (object->restart_flags)
+			printf(" relinked (restart flags %#x)", object->restart_flags);
+		printf(":%s\n", *object->users ? object->users : " nobody");
+	}
+	if (objects.more)
+		printf("... and more than %d\n", OBJECTS_MAX);
+}
+
 static const struct record_type *type_of(unsigned int type)
 {
 	for (size_t i = 0; i < sizeof(record_types) / sizeof(record_types[0]); i++)
@@ -263,6 +397,13 @@ static void check_magic(struct reader *reader, unsigned int type, const unsigned
 	magic = number_at(record + sizeof(struct ckpt_hdr), sizeof(magic));
 	if (magic != (type == CKPT_HDR_HEADER ? CKPT_MAGIC_HEAD : CKPT_MAGIC_TAIL))
 		complain(reader, "wrong magic number %#llx", (unsigned long long)magic);
+}
+
+static bool is_long_enough(const struct ckpt_hdr *head)
+{
+	const struct record_type *type = type_of(head->type);
+
+	return type && head->len >= type->least;
 }
 
 static void print_record(struct reader *reader, const unsigned char *record, const struct ckpt_hdr *head)
@@ -315,8 +456,8 @@ static bool read_record(struct reader *reader, unsigned char *record, struct ckp
 	return true;
 }
 
-/* Prints all records, or those of errors only. */
-static int print_image(int fd, bool errors_only)
+/* Prints all records, or those of errors only, and what objects there are. */
+static int print_image(int fd, bool errors_only, bool with_objects)
 {
 	static unsigned char record[RECORD_MAX];
 	struct reader reader = { .fd = fd };
@@ -332,9 +473,13 @@ static int print_image(int fd, bool errors_only)
 			complain(&reader, "a record behind the tail");
 		if (!errors_only || head.type == CKPT_HDR_ERROR)
 			print_record(&reader, record, &head);
+		if (with_objects && is_long_enough(&head))
+			note_record(&reader, record, &head);
 		last = head.type;
 		reader.offset += head.len;
 	}
+	if (with_objects)
+		print_objects();
 	if (last != CKPT_HDR_TAIL && !reader.damaged)
 		complain(&reader, last == CKPT_HDR_ERROR ? "the checkpoint failed" : "the image has no tail");
 	return reader.damaged ? DAMAGED : COMPLETE;
@@ -342,10 +487,11 @@ static int print_image(int fd, bool errors_only)
 
 #else /* this kernel has no checkpoint(2) */
 
-static int print_image(int fd, bool errors_only)
+static int print_image(int fd, bool errors_only, bool with_objects)
 {
 	(void)fd;
 	(void)errors_only;
+	(void)with_objects;
 	fputs("ckptinfo: built for a kernel without <linux/checkpoint.h>: the format is not known\n", stderr);
 	return WRONG_USE;
 }
@@ -354,24 +500,26 @@ static int print_image(int fd, bool errors_only)
 
 static int usage(FILE *to, int status)
 {
-	fputs("usage: ckptinfo [-e] [IMAGE]\n"
+	fputs("usage: ckptinfo [-e] [-o] [IMAGE]\n"
 	      "  -e  only the records of errors\n"
+	      "  -o  also the files: which were relinked, and who holds them\n"
 	      "Exit status 0: the image is complete; 1: it is not; 2: wrong use.\n", to);
 	return status;
 }
 
 int main(int argc, char **argv)
 {
-	bool errors_only = false;
+	bool errors_only = false, with_objects = false;
 	int fd = STDIN_FILENO;
 	int option;
 
-	while ((option = getopt(argc, argv, "eh")) != -1) {
+	while ((option = getopt(argc, argv, "eoh")) != -1) {
 		if (option == 'h')
 			return usage(stdout, COMPLETE);
-		if (option != 'e')
+		if (option == '?')
 			return usage(stderr, WRONG_USE);
-		errors_only = true;
+		errors_only |= option == 'e';
+		with_objects |= option == 'o';
 	}
 	if (optind < argc - 1)
 		return usage(stderr, WRONG_USE);
@@ -381,5 +529,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ckptinfo: %s: %s\n", argv[optind], strerror(errno));
 		return WRONG_USE;
 	}
-	return print_image(fd, errors_only);
+	return print_image(fd, errors_only, with_objects);
 }

@@ -150,6 +150,20 @@ def test_a_type_of_a_later_version_is_passed_over(ckptinfo):
     assert "200 type-999 16" in shown
 
 
+def test_who_shares_a_file_is_told(ckptinfo):
+    fds = record(203, struct.pack("<II", 2, 0)) + b"".join(
+        record(204, struct.pack("<iIII", fd, 1, 0, 0)) for fd in (3, 7)
+    )
+    status, shown, _ = ckptinfo(header() + FILE_RECORD + record(FNAME, b"/mnt/a\0") + fds + TAIL_RECORD, "-o")
+    assert status == COMPLETE
+    assert '     1  200         "/mnt/a": fd 3 fd 7' in shown.splitlines()
+
+
+def test_a_file_that_nobody_holds_is_told(ckptinfo):
+    _, shown, _ = ckptinfo(IMAGE, "-o")
+    assert shown.splitlines()[-1].endswith('"/mnt/a": nobody')
+
+
 def test_wrong_use(ckptinfo):
     assert ckptinfo(b"", "-x")[0] == WRONG_USE
     assert ckptinfo(b"", "a", "b")[0] == WRONG_USE
@@ -166,4 +180,4 @@ KINDS = (HEAD, 2, TAIL, ERROR, 101, 102, 104, 105, FILE, FNAME, 203, 204, 205, 3
 def test_no_bytes_break_it(ckptinfo, kinds, noise, start):
     cut = len(noise) // (len(kinds) + 1)
     records = b"".join(record(kind, noise[i * cut : (i + 1) * cut]) for i, kind in enumerate(kinds))
-    ckptinfo(start + records + noise)
+    ckptinfo(start + records + noise, "-o")
