@@ -226,13 +226,19 @@ def _disk(record: CaseRecord) -> Iterator[_Finding]:
         yield _Finding(Kind.DIRTY, f"checker: {_complaint(record.check.output) or how}", record.check.output)
 
 
+_PROGRESS = re.compile(
+    r"(?:e2fsck|fsck\.?\w*) [0-9]|Pass [0-9]"  # e2fsck, fsck.vfat
+    r"|Phase [0-9]|- |No modify flag set|Cannot get host filesystem|Repair may fail if|the image and the host"  # XFS
+    r"|\[[0-9]/[0-9]\] checking|Opening filesystem|Checking filesystem on|UUID: "  # btrfs
+    r"|Info: |\[FSCK\] .*\[Ok\.\.\]"  # F2FS
+)
+"""Lines of checkers that are banners or notes of progress."""
+
+
 def _complaint(output: str) -> str:
     """The first line of a checker's output that is not its banner or a note of progress."""
     lines = (line.strip() for line in output.splitlines())
-    told = (
-        line for line in lines if line and not re.match(r"(?:e2fsck|fsck\.?\w*) [0-9]|Pass [0-9]|Phase [0-9]|- ", line)
-    )
-    return failure.shorten(next(told, ""))
+    return failure.shorten(next((line for line in lines if line and not _PROGRESS.match(line)), ""))
 
 
 def _story(record: CaseRecord, splats: Sequence[Splat]) -> str:

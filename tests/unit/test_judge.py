@@ -48,6 +48,30 @@ def test_a_case_that_cannot_apply_is_skipped_with_the_suites_reason():
     assert outcome.reason == "no such flag on this filesystem"
 
 
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            "No modify flag set, skipping phase 5\nCannot get host filesystem geometry.\nPhase 1 - find\n"
+            "        - scan\nlost+found (ino 132) in root (128) is not a directory",
+            "lost+found (ino 132) in root (128) is not...",
+        ),
+        (
+            "Opening filesystem to check...\n[1/7] checking root items\nerrors 2000, link count",
+            "errors 2000, link count",
+        ),
+        (
+            "Info: CKPT version = 1\n[FSCK] Unreachable nat entries   [Ok..] [0x0]\n[ASSERT] ino: 0x3 i_links: 7",
+            "[ASSERT] ino: 0x3 i_links: 7",
+        ),
+    ],
+)
+def test_what_a_checker_complains_of_is_told_and_not_its_progress(output, reason):
+    told = judge(record(check=Check(exit=1, output=output)))
+    assert told.kind is Kind.DIRTY
+    assert told.reason.removeprefix("checker: ")[:30] == reason[:30]
+
+
 def judged(**given):
     outcome = judge(record(**given))
     assert outcome.status is STATUS_OF[outcome.kind]
