@@ -212,7 +212,7 @@ static long make_process(pid_t pid, int exit_signal)
 {
 	struct clone_args args = {
 		.exit_signal = exit_signal,
-		.set_tid = (uintptr_t)&pid,
+		.set_tid = pid ? (uintptr_t)&pid : 0,
 		.set_tid_size = pid ? 1 : 0,
 	};
 
