@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from conftest import TREE, copy_workspace  # isort: skip
+from .conftest import TREE, copy_workspace
 
 DATA = TREE / "tests" / "data"
 
