@@ -135,8 +135,7 @@ class _Gathering:
         return msgspec.structs.replace(row, cells=cells)
 
     def _run(self, job: Job) -> recall.Done:
-        argv = (*self.ask.argv[:1], "review", *self.ask.argv[2:])
-        done = recall.run_once(self.desk.place, job, self.wishes, self.watcher, argv, fresh=self.ask.fresh)
+        done = recall.run_once(self.desk.place, job, self.wishes, self.watcher, self.ask.argv, fresh=self.ask.fresh)
         self.ran.append((job, done))
         return done
 
