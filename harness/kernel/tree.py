@@ -211,19 +211,19 @@ def opened(tree_id: str, cache: Cache, progress: Progress, quarantine: str = "",
 
 
 def _begin_as(folder: Path, like: str, cache: Cache, progress: Progress, waiting: Callable[[], None]) -> None:
-    """Copy a tree's source and build. One that is not there, or was left half done, is not copied."""
+    """Copy a tree's source and build, with the marks of what was left half done in it."""
     other = cache.root / "trees" / like
     with lock(other.parent / f".{like}.lock", waiting):
-        busy = (other / "switching").exists() or any(other.glob("making*"))
-        if busy or not (other / "index").exists():
+        if not (other / "index").exists():
             return
         progress(Step("copy", note="a tree that is built already"))
         scratch = folder / "linux.new"
         shutil.rmtree(scratch, ignore_errors=True)
         process.run(["cp", "-a", "--reflink=auto", os.fspath(other / "linux"), os.fspath(scratch)])
         shutil.copy2(other / "index", folder / "index")
-        if (other / "built").exists():
-            (folder / "built").touch()
+        for mark in (other / "built", other / "switching", *other.glob("making*")):
+            if mark.exists():
+                (folder / mark.name).touch()
         (folder / "copied").touch()
         scratch.rename(folder / "linux")
 
