@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import process
 from harness.catalogue.load import requirements
 from harness.catalogue.model import Base
 from harness.errors import LabError, SeriesError, UserError
 from harness.kernel import git, series, source
-from harness.kernel.patch import paths
 from harness.kernel.request import applied
 from harness.kernel.series import Patch
 from harness.plan import newest
+from harness.review import blobs
 from harness.review.posting import Posting
 from harness.runner.prepare import Place
 
 COMMIT = re.compile(r"^base-commit: ([0-9a-f]{7,40})\s*$", re.MULTILINE)
 BASED_ON = re.compile(r"^[Bb]ased[- ][Oo]n:? +(\S.*?)\s*$", re.MULTILINE)
-BLOBS = re.compile(rb"^index ([0-9a-f]{7,64})\.\.([0-9a-f]{7,64})", re.MULTILINE)
-DEPTH = 20000
-"""Commits of a git tree that are looked at for the files of a series."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +90,6 @@ def said(posting: Posting) -> Said:
     return Said(commits[0] if commits else "", tuple(names))
 
 
-def wanted(patches: Sequence[Patch]) -> dict[str, str]:
-    """The blob (abbreviated) that each file must be before the first patch that touches it; zeros: not there."""
-    first: dict[str, str] = {}
-    for patch in patches:
-        for part in re.split(rb"(?m)^(?=diff --git )", patch.diff):
-            blobs = BLOBS.search(part)
-            names = [name for _, name in paths(part)]
-            if blobs and names:
-                first.setdefault(names[0], blobs.group(1).decode())
-    return first
-
-
 class Finder:
     """Looks for the base of some patches among all that the lab knows, and in further git trees."""
 
@@ -114,7 +98,7 @@ class Finder:
         self.patches = patches
         self.trees = trees
         self.own = own
-        self.wanted = wanted(patches)
+        self.wanted = blobs.wanted(patches)
 
     def choose(self, posting: Said, base: str | None, requires: Sequence[str]) -> Chosen:
         """The base, with all that speaks for it. Raises UserError when none is known or a name is not."""
@@ -164,7 +148,7 @@ class Finder:
             stacks = [(), *self._stacks(name)]
             found += [self._look(Candidate(name, stack), base) for stack in dict.fromkeys(stacks)]
         for tree in self.trees:
-            commit = _newest_with(tree, self.wanted)
+            commit = blobs.newest_with(tree, self.wanted)
             if commit:
                 found.append(self._from_tree(tree, commit))
         return found
@@ -182,7 +166,7 @@ class Finder:
 
     def _commit(self, commit: str) -> Candidate | None:
         for tree in self.trees:
-            if _ask(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"):
+            if blobs.ask(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"):
                 return self._from_tree(tree, commit)
         return None
 
@@ -212,8 +196,8 @@ class Finder:
             commit = (base.record.commit, *series.apply(repo, base.record.commit, below))[-1]
         except LabError as exc:
             return replace(candidate, wanted=len(self.wanted), problem=exc.message)
-        there = _blobs(repo, commit, self.wanted)
-        found = sum(_is_as_wanted(there.get(name), blob) for name, blob in self.wanted.items())
+        there = blobs.of_commit(repo, commit, self.wanted)
+        found = sum(blobs.is_as_wanted(there.get(name), blob) for name, blob in self.wanted.items())
         done, problem = self._apply(repo, commit)
         kept = sum((name in there) == bool(blob.strip("0")) for name, blob in self.wanted.items())
         return replace(candidate, found=found, there=kept, wanted=len(self.wanted), applies=done, problem=problem)
@@ -244,61 +228,3 @@ class Finder:
                 hint += f"; nearest is {best.label}, which has {best.there} of the {best.wanted} files at all"
         notes = "".join(f"\n{note}" for note in chosen.notes)
         return SeriesError(f"on {candidate.label} ({chosen.why}):\n{candidate.problem}{notes}", hint=hint)
-
-
-def _is_as_wanted(there: str | None, blob: str) -> bool:
-    if not blob.strip("0"):
-        return there is None
-    return there is not None and there.startswith(blob)
-
-
-def _blobs(repo: git.Repo, commit: str, names: Iterable[str]) -> dict[str, str]:
-    said = repo.run("ls-tree", "-r", "-z", commit, "--", *names).stdout
-    return dict(_entry(line) for line in said.split("\0") if line)
-
-
-def _entry(line: str) -> tuple[str, str]:
-    facts, _, name = line.partition("\t")
-    return name, facts.split()[2]
-
-
-def _ask(tree: Path, *argv: str) -> str:
-    """What git says of somebody's tree, which is only read; "" when it fails."""
-    return process.run(["git", *git.READ_ONLY, "-C", os.fspath(tree), *argv], env=git.QUIET, check=False).stdout.strip()
-
-
-def _newest_with(tree: Path, blobs: dict[str, str]) -> str:
-    """The newest commit of a git tree whose files are all as wanted, "" when there is none.
-
-    From its branches backwards: each commit that touched the files says what they were before it.
-    """
-    names = list(blobs)
-    tips = _ask(tree, "for-each-ref", "--format=%(objectname)", "--sort=-committerdate", "refs/heads", "refs/tags")
-    for tip in dict.fromkeys(tips.split()):
-        listed = _ask(tree, "ls-tree", "-r", "-z", tip, "--", *names).split("\0")
-        there = dict(_entry(line) for line in listed if line)
-        commit = tip
-        log = _ask(tree, "log", f"-{DEPTH}", "--no-abbrev", "--raw", "--no-renames", "--format=%H", tip, "--", *names)
-        for line in log.splitlines():
-            if line.startswith(":"):
-                _undo(there, line)
-            elif line:
-                if _all_as_wanted(there, blobs):
-                    return _ask(tree, "rev-parse", "--verify", "--quiet", commit)
-                commit = f"{line}~1"
-        if _all_as_wanted(there, blobs):
-            return _ask(tree, "rev-parse", "--verify", "--quiet", commit)
-    return ""
-
-
-def _undo(there: dict[str, str], raw: str) -> None:
-    """Take back what a commit did to a file, as ``git log --raw`` tells it."""
-    facts, _, name = raw.partition("\t")
-    before = facts.split()[2]
-    there[name] = before
-    if not before.strip("0"):
-        del there[name]
-
-
-def _all_as_wanted(there: dict[str, str], blobs: dict[str, str]) -> bool:
-    return all(_is_as_wanted(there.get(name), blob) for name, blob in blobs.items())

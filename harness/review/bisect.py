@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.catalogue.load import select
-from harness.catalogue.model import Suite
 from harness.errors import BuildError, UserError
 from harness.plan import WITH, WITHOUT, Job, Request, plan
 from harness.results.text import word
@@ -90,14 +89,8 @@ def _ask(desk: Desk, pattern: str, position: int, wishes: Wishes, watcher: Watch
     except BuildError as exc:
         return Step(name, None, exc.message)
     [case] = result.cases
-    return Step(name, _good(job.suite, case.case, case.outcome), word(case.outcome))
-
-
-def _good(suite: Suite, case: str, outcome: object) -> bool:
-    from harness.verdict.judge import Outcome
-
-    assert isinstance(outcome, Outcome)
-    return meets(suite.expectation(case, WITH), outcome)
+    good = meets(job.suite.expectation(case.case, WITH), case.outcome)
+    return Step(name, good, word(case.outcome))
 
 
 def _job(desk: Desk, pattern: str, state: str) -> Job:

@@ -17,6 +17,7 @@ from harness.results import facts
 from harness.results.model import CaseResult, Kernel, Manifest, Sandbox
 from harness.results.run import now, stamp
 from harness.review import decode, matrix, posting, recall, reply
+from harness.review.coverage import measure
 from harness.review.desk import Desk
 from harness.review.model import Cost, Coverage, Flaky, Patch, Ran, Review, Said
 from harness.review.posting import Mail
@@ -181,8 +182,6 @@ class _Gathering:
     def _coverage(self, unbuilt: list[int]) -> Coverage | None:
         if not self.ask.coverage or self.count in unbuilt:
             return None
-        from harness.review.coverage import measure
-
         jobs = self._jobs(self.ask.patterns, [WITH])
         return measure(self.desk, jobs, self.wishes, self.watcher)
 

@@ -142,16 +142,6 @@ def _turn(good: Mapping[int, bool], count: int, claimed: int, kept: bool) -> tup
     return (Turn.EARLY if found < claimed else Turn.LATE), found
 
 
-class Rated(msgspec.Struct, frozen=True):
-    """How often a case fails, on the base and with the series, in so many runs each."""
-
-    scenario: str
-    case: str
-    state: str
-    failed: int
-    runs: int
-
-
 def found_against_claimed(rows: Sequence[Row]) -> Mapping[Turn, int]:
     """How many cases became what."""
     return {turn: sum(row.turn is turn for row in rows) for turn in Turn if any(row.turn is turn for row in rows)}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from harness import process
 from harness.errors import InfraError, UserError
 from harness.review import intake
-from harness.review.base import said, wanted
+from harness.review.base import said
+from harness.review.blobs import wanted
 from harness.review.posting import assemble, parse
 from harness.review.reply import read_mail
 
