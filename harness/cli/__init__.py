@@ -25,6 +25,7 @@ VERBS = {
     "tool": "read what a series makes, on the host",
     "results": "list, show and judge again what was run",
     "nightly": "the whole matrix once, failures again, and what is new in the morning",
+    "worker": "offer this host to the nights of a scheduler",
     "history": "what became of a case over time",
     "compare": "two runs side by side",
     "regressions": "what passed before, fails now, and failed again",

@@ -55,6 +55,10 @@ class NightScreen(Screen):
         more = f" and {len(report.unmet) - 3} more" if len(report.unmet) > 3 else ""
         return click.style(f"not as promised: {names}{more}", fg="red")
 
+    def remark(self, text: str) -> None:
+        with self._guard:
+            self.line(click.style(text, fg="yellow"))
+
     def time_left(self, seconds: float, done: int, total: int) -> None:
         with self._guard:
             note = "; ".join(f"{self._labels.get(name, name)} {what}" for name, what in self._now.items())

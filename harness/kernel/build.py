@@ -163,6 +163,18 @@ def opened(
     return tree.opened(own, cache, progress, request.quarantine, like if like != own else "")
 
 
+def stored(key: str, request: KernelRequest, cache: Cache) -> Kernel | None:
+    """The kernel of a request by its key, on a host that has neither the base's source nor the compiler it was made by.
+
+    None when it is not in the cache.
+    """
+    found = cache.get("kernels", key)
+    if found is None:
+        return None
+    facts = msgspec.json.decode((found / "kernel.json").read_bytes(), type=Facts)
+    return Kernel(key, found, msgspec.structs.replace(facts, label=request.label(facts.source.version)), True)
+
+
 def _say_waiting(progress: Progress) -> None:
     progress(Step("wait", note="another lab builds this kernel"))
 

@@ -106,6 +106,18 @@ def commit_of(base: Base, root: Path) -> str:
     return _ask_git(path, "--verify", "--end-of-options", f"{base.ref}^{{commit}}", taking=base.ref)
 
 
+def ask_git(base: Base, root: Path, *question: str) -> str:
+    """What git says of a git base's own tree; nothing is written there.
+
+    Raises UserError when it has no answer.
+    """
+    path = origin.local_path(base.git, root)
+    asked = process.run(["git", *git.READ_ONLY, "-C", str(path), *question], env=git.QUIET, check=False)
+    if not asked.ok:
+        raise UserError(f"{path}: git {question[0]}: {asked.stderr.strip().removeprefix('fatal: ')}")
+    return asked.stdout.rstrip("\n")
+
+
 def _git_key(path: Path, base: Base) -> tuple[str, str]:
     """The key of what is imported of a git tree, and the tree it is."""
     tree = _ask_git(path, "--verify", "--end-of-options", f"{base.ref}^{{tree}}", taking=base.ref)

@@ -13,16 +13,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalogue.nightly import Nightly
+from harness.errors import LabError
 from harness.history import query
 from harness.history.store import History
+from harness.history.trend import Standing, Track, tracks
 from harness.nightly import estimate, tell
+from harness.nightly.bisect import bisect
 from harness.nightly.book import Book, Ended, LeftOut, Plan, content_of, same_content
 from harness.nightly.matrix import Matrix, expand
 from harness.nightly.morning import Found, Morning, morning
 from harness.nightly.night import Kernel, Night, Planned
 from harness.nightly.schedule import Outlook
 from harness.nightly.walk import Executor, Told, walk
-from harness.results.run import now, stamp
+from harness.results import index, kcidb
+from harness.results.run import now, stamp, to_json
 from harness.runner.prepare import Place
 
 SECONDS_OF_A_MINUTE = 60
@@ -122,7 +126,52 @@ def _remember(place: Place, book: Book, plan: Plan, status: str, finished: str, 
         )  # fmt: skip
 
 
-def finish(place: Place, book: Book, plan: Plan, night: Night, began: float, bisects: Sequence[Found] = ()) -> Morning:
+def _kcidb(place: Place, night: Night) -> str:
+    """The night's runs as one KCIDB submission."""
+    entries = [index.entry(place.workspace.runs / report.run) for report in night.reports if report.run]
+    ran = [kcidb.Ran(each.name, each.manifest, each.result) for each in entries if each.manifest and each.result]
+    return to_json(kcidb.document(ran)).decode()
+
+
+def find_causes(place: Place, plan: Plan, told: Told) -> list[Found]:
+    """Bisect tonight's regressions: the cases that passed on earlier nights and failed every time in this one."""
+    with History.of(place.workspace) as history:
+        tonight = query.points(history, nightly=plan.name, details=False)
+        wrong = {(point.lane.id, point.case) for point in tonight if point.met is False}
+        found = [
+            track
+            for scenario, case in dict.fromkeys((p.lane.scenario, p.case) for p in tonight if p.met is False)
+            for track in tracks(query.points(history, scenario=scenario, case=case, details=False))
+            if (track.lane.id, track.case) in wrong and track.standing is Standing.REGRESSION
+        ]
+    causes = []
+    for track in found:
+        try:
+            cause = bisect(place, track, lambda step: told.step("bisect", step))
+        except LabError as exc:
+            told.remark(f"{track.lane.scenario}/{track.case} is not bisected: {exc.message}")
+            continue
+        causes.append(cause)
+        with History.of(place.workspace) as history:
+            history.note_bisect(_row_of(plan, track, cause))
+    return causes
+
+
+def _row_of(plan: Plan, track: Track, cause: Found) -> dict[str, object]:
+    good, bad = track.last_good, track.first_bad
+    assert good is not None
+    assert bad is not None
+    return {
+        "nightly": plan.name, "scenario": track.lane.scenario, "state": track.lane.state, "case_name": track.case,
+        "over": cause.over, "good": good.run, "bad": bad.run, "culprit": cause.culprit, "subject": cause.subject,
+        "steps": "\n".join(cause.steps), "created": stamp(now()),
+    }  # fmt: skip
+
+
+def finish(
+    place: Place, book: Book, plan: Plan, night: Night, began: float, remarks: Sequence[str] = (),
+    bisects: Sequence[Found] = (),
+) -> Morning:  # fmt: skip
     """Tell a night that came to its end: the summary in its folder, and in the memory.
 
     ``began`` is the monotonic time at which this lab began with it.
@@ -131,12 +180,13 @@ def finish(place: Place, book: Book, plan: Plan, night: Night, began: float, bis
     with History.of(place.workspace) as history:
         found = morning(
             plan, night.reports, history, place.catalogue.known, status="done", finished=finished, seconds=seconds,
-            today=datetime.datetime.now(datetime.UTC).date(), bisects=bisects,
+            today=datetime.datetime.now(datetime.UTC).date(), remarks=remarks, bisects=bisects,
         )  # fmt: skip
     ended = Ended(
         name=plan.name, status="done", started=plan.started, finished=finished, seconds=round(seconds, 1),
         code=found.code, counts=found.counts, reports=len(night.reports),
     )  # fmt: skip
-    book.end(ended, {"summary.txt": tell.text(found), "summary.html": tell.html(found), "junit.xml": tell.junit(found)})
+    texts = {"summary.txt": tell.text(found), "summary.html": tell.html(found), "junit.xml": tell.junit(found)}
+    book.end(ended, texts | {"kcidb.json": _kcidb(place, night)})
     _remember(place, book, plan, "done", finished, {"headline": found.headline, "code": found.code, **found.counts})
     return found

@@ -24,14 +24,13 @@ from harness.runner.prepare import Place
 class Local:
     """An ``Executor``. Threads wait; what works are make and QEMU."""
 
-    where = "this machine"
-
     def __init__(
         self, place: Place, requests: Mapping[str, KernelRequest], told: Told, cores: int | None = None
     ) -> None:
         self.cores = cores or len(os.sched_getaffinity(0))
         self._place = place
         self._requests = requests
+        self.remarks: list[str] = []
         self._told = told
         self._free = self.cores
         self._building = False

@@ -142,7 +142,8 @@ class Morning:
 
 def morning(
     plan: Plan, reports: Sequence[Report], history: History, known: Mapping[str, Known], *,
-    status: str, finished: str, seconds: float, today: datetime.date, bisects: Sequence[Found] = (),
+    status: str, finished: str, seconds: float, today: datetime.date, remarks: Sequence[str] = (),
+    bisects: Sequence[Found] = (),
 ) -> Morning:  # fmt: skip
     """The value of a night, from what is remembered of it."""
     judged = judge_night(query.points(history, nightly=plan.name), known, today)
@@ -153,7 +154,7 @@ def morning(
         plan=plan, status=status, finished=finished, seconds=seconds, judged=judged, stories=stories,
         rows=tuple(_row(cell, judged, reports, runs) for cell in plan.cells),
         not_run=tuple(report for report in reports if report.error and report.errand is not None),
-        conditions=tuple(conditions(runs)), bisects=tuple(bisects),
+        conditions=(*remarks, *conditions(runs)), bisects=tuple(bisects),
     )  # fmt: skip
 
 

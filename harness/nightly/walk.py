@@ -34,6 +34,9 @@ class Told(Protocol):
     def ended(self, report: Report) -> None:
         """A task came to its end."""
 
+    def remark(self, text: str) -> None:
+        """Something to know that is no task's end: a host that was lost."""
+
     def time_left(self, seconds: float, done: int, total: int) -> None:
         """How much there is still to do."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from functools import cache
 from importlib import metadata
@@ -38,7 +39,7 @@ def tools() -> Tools:
         lab = ""
     return Tools(
         lab=lab,
-        host=platform.node(),
+        host=os.environ.get("LAB_HOST") or platform.node(),
         python=platform.python_version(),
         qemu=_first_line("qemu-system-x86_64", "--version"),
         compiler=_first_line("gcc", "--version"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.catalogue.load import select
@@ -14,6 +14,7 @@ from harness.review.recall import run_once
 from harness.runner.prepare import Wishes
 from harness.runner.run import Watcher
 from harness.verdict.judge import meets
+from harness.verdict.search import search
 
 
 @dataclass(frozen=True)
@@ -49,34 +50,6 @@ def find(desk: Desk, pattern: str, wishes: Wishes, watcher: Watcher, argv: tuple
     count = len(desk.patches)
     found = search(count, ask)
     return Answer(tuple(steps[position] for position in sorted(steps)), _words(desk, found, steps), _position(found))
-
-
-def search(count: int, ask: Callable[[int], bool | None]) -> tuple[int, int] | bool | None:
-    """The last position of the old kind and the first of the new: neighbours, unless what lies between cannot be run.
-
-    A bool when both ends are of that kind, None when an end cannot be run. Positions are 0 (without) to ``count``.
-    """
-    before, after = ask(0), ask(count)
-    if before is None or after is None:
-        return None
-    if before == after:
-        return after
-    old, new = 0, count
-    while True:
-        middle = _between(old, new, ask)
-        if middle is None:
-            return old, new
-        if ask(middle) == before:
-            old = middle
-        else:
-            new = middle
-
-
-def _between(old: int, new: int, ask: Callable[[int], bool | None]) -> int | None:
-    """The position nearest the middle that can be run, None when there is none."""
-    centre = (old + new) // 2
-    order = sorted(range(old + 1, new), key=lambda position: abs(position - centre))
-    return next((position for position in order if ask(position) is not None), None)
 
 
 def _ask(desk: Desk, pattern: str, position: int, wishes: Wishes, watcher: Watcher, argv: tuple[str, ...]) -> Step:

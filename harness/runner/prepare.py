@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from harness.cache import Cache, digest
 from harness.catalogue.model import Catalogue, Filesystem, Suite
 from harness.guest import disks, initramfs, programs
 from harness.kernel import selftests, source
-from harness.kernel.build import Kernel
+from harness.kernel.build import Kernel, build
 from harness.kernel.request import KernelRequest, compose
 from harness.machine import accel, channel, snapshot
 from harness.machine.command import Disk, Options
@@ -47,12 +48,31 @@ class Wishes:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What was made elsewhere and brought here, so that neither a base's source nor a build is needed: kernels by their
+    request's identity, the folder of the kselftest headers."""
+
+    kernels: Mapping[str, Kernel]
+    selftests: Path
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a run takes place."""
 
     workspace: Workspace
     catalogue: Catalogue
     cache: Cache
+    made: Made | None = None
+
+    def kernel(self, request: KernelRequest, progress: Progress) -> Kernel:
+        """The kernel of a request: brought here, in the cache, or built.
+
+        Raises what ``build`` raises.
+        """
+        if self.made and request.identity in self.made.kernels:
+            return self.made.kernels[request.identity]
+        return build(request, self.cache, progress)
 
 
 @dataclass(frozen=True)
@@ -150,7 +170,7 @@ def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
         sources[f"cases/{COUNTERS}"] = workspace.find("testcases/tools/gcov.c")
     built = programs.build_programs(
         sources, cache,
-        headers=kernel.headers, selftests=_pinned_headers(place), include=workspace.include,
+        headers=kernel.headers, selftests=pinned_headers(place), include=workspace.include,
         late=_late_main(place, job),
     )  # fmt: skip
     agent = workspace.find(f"images/{job.suite.image}/agent.c")
@@ -163,8 +183,10 @@ def _late_main(place: Place, job: Job) -> Path | None:
     return path if path.is_file() else None
 
 
-def _pinned_headers(place: Place) -> Path:
+def pinned_headers(place: Place) -> Path:
     """The kselftest headers, of the newest base that the workspace declares."""
+    if place.made:
+        return place.made.selftests
     name = newest(place.catalogue.bases)
     pinned = source.fetch(name, place.catalogue.bases[name], place.cache, root=place.catalogue.root)
     return selftests.folder(pinned, place.cache)

@@ -21,7 +21,8 @@ from typing import Protocol
 from harness import process
 from harness.catalogue.model import Kind
 from harness.history.store import remember
-from harness.kernel.build import Kernel, build
+from harness.kernel import source
+from harness.kernel.build import Kernel
 from harness.machine import command
 from harness.machine.command import Disk
 from harness.plan import Job, State
@@ -98,7 +99,7 @@ def build_kernels(place: Place, job: Job, wishes: Wishes, watcher: Watcher) -> l
     """
     kernels = []
     for state in job.states:
-        kernel = build(kernel_request(place, job, state, wishes), place.cache, watcher.step)
+        kernel = place.kernel(kernel_request(place, job, state, wishes), watcher.step)
         watcher.built(state, kernel)
         kernels.append(kernel)
     return kernels
@@ -240,21 +241,28 @@ def _manifest(place: Place, job: Job, wishes: Wishes, packed: list[Ready], argv:
         },
         tools=facts.tools(),
         workspace=facts.git_state(place.workspace.root),
-        kernels=tuple(_kernel(each, wishes) for each in packed),
+        kernels=tuple(_kernel(place, each, wishes) for each in packed),
         accel=model.Accel(name=packed[0].accel.accelerator.value, reason=packed[0].accel.reason),
         sandbox=model.Sandbox(used=sandboxed, reason="" if sandboxed else "bubblewrap cannot make its namespaces here"),
         qemu={each.state.name: tuple(command.by_hand(_with_disk(each))) for each in packed},
     )
 
 
-def _kernel(ready: Ready, wishes: Wishes) -> model.Kernel:
+def _commit_of(place: Place, ready: Ready) -> str:
+    """The base's commit: of a git base the one that everybody knows, else that of the import."""
+    declared = place.catalogue.bases.get(ready.state.base)
+    theirs = source.commit_of(declared, place.catalogue.root) if declared and not place.made else ""
+    return theirs or ready.kernel.facts.source.commit
+
+
+def _kernel(place: Place, ready: Ready, wishes: Wishes) -> model.Kernel:
     return model.Kernel(
         state=ready.state.name,
         key=ready.kernel.key,
         label=ready.kernel.label,
         release=ready.kernel.release,
         base=ready.state.base,
-        source=ready.kernel.facts.source.commit,
+        source=_commit_of(place, ready),
         stack=tuple(applied.label for applied in ready.state.stack),
         config=wishes.config,
     )

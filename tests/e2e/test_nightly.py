@@ -167,3 +167,44 @@ diff --git a/fs/no_such_file.c b/fs/no_such_file.c
 -int nothing;
 +int something;
 """
+
+
+def commit(night, message):
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    (night.workspace / ".gitignore").write_text("results\n")
+    for command in (["init", "-q"], ["add", "-A", "."], ["commit", "-qm", message]):
+        subprocess.run(["git", *who, *command], cwd=night.workspace, check=True)
+
+
+def test_a_planted_regression_is_found_bisected_and_shown(night):
+    """Five commits after a good night one is to blame; the one before it does not compile."""
+    (night.workspace / "nightly.toml").write_text('[matrix]\nsuites = ["selftest"]\n')
+    program = night.workspace / "testcases" / "selftest" / "verdict_test.c"
+    source = program.read_text()
+    good = re.search(r"TEST\(pass\)\s*\{", source).group(0)
+    commit(night, "the beginning")
+    assert night.run("nightly").returncode == 0
+    for message, text in (
+        ("say more in a comment", source + "/* more */\n"),
+        ("begin a change", source + "this does not compile\n"),
+        ("expect the wrong thing", source.replace(good, good + "\n\tASSERT_EQ(1, 2);")),
+        ("say even more", source.replace(good, good + "\n\tASSERT_EQ(1, 2);") + "/* more */\n"),
+        ("and more", source.replace(good, good + "\n\tASSERT_EQ(1, 2);") + "/* even more */\n"),
+    ):
+        program.write_text(text)
+        commit(night, message)
+    done = night.run("nightly")
+    assert done.returncode == 1, done.stdout + done.stderr
+    folder, _ = summary(night)
+    ((culprits, subject, over, steps),) = rows(night, "SELECT culprit, subject, over, steps FROM bisect")
+    assert over == "commits of the workspace"
+    assert "skipped" in steps
+    names = subprocess.run(
+        ["git", "log", "--format=%h %s", "--abbrev=12"], cwd=night.workspace, capture_output=True, text=True, check=True
+    ).stdout
+    hashes = {line.split(" ", 1)[1]: line.split(" ", 1)[0] for line in names.splitlines()}
+    assert culprits.split() == [hashes["begin a change"], hashes["expect the wrong thing"]]
+    assert subject == "one of these: those before the last cannot be tried"
+    for told in (done.stdout, (folder / "summary.txt").read_text(), (folder / "summary.html").read_text()):
+        assert hashes["expect the wrong thing"] in told
+    assert "1 regressions" in done.stdout

@@ -30,8 +30,16 @@ FORBIDDEN = {
 ONE_DOOR = {
     "subprocess": {"process.py"},
     "pexpect": {"machine/console.py"},
-    "fabric": {"machine/ssh.py"},
-    "paramiko": {"machine/ssh.py"},
+    "fabric": {"machine/ssh.py", "nightly/cluster/ssh.py"},
+    "paramiko": {"machine/ssh.py", "nightly/cluster/ssh.py"},
+    "distributed": {
+        "nightly/cluster/home.py",
+        "nightly/cluster/worker.py",
+        "nightly/cluster/reach.py",
+        "nightly/cluster/serve.py",
+        "nightly/cluster/hosts.py",
+        "nightly/cluster/slurm.py",
+    },
     "jinja2": {"guest", "results", "init"},
 }
 

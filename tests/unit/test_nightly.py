@@ -4,7 +4,7 @@ import datetime
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.catalogue.load import load
@@ -143,6 +143,7 @@ def test_a_build_alone_takes_all_cores():
 jobs = st.lists(st.tuples(st.integers(1, 50), st.booleans()), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(jobs, st.integers(1, 8))
 def test_a_schedule_is_never_shorter_than_it_can_be_nor_longer_than_one_after_the_other(jobs, cores):
     tasks = [Task("k", 20, build=True)]
