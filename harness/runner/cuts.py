@@ -106,6 +106,7 @@ class _Walk:
     argv: tuple[str, ...] = ()
     failed: list[judge.CaseRecord] = field(default_factory=list)
     table: list[str] = field(default_factory=list)
+    seconds: float = 0.0  # of all cuts
     disk: Path | None = None  # of the first cut that failed, as the cut left it
 
     @property
@@ -130,7 +131,12 @@ def run(ready: Ready, suite: Suite, case: str, folder: Path, tell: Progress = si
     last = _cut_all(walk, suite.cases[case].cut)
     kept = folder / TABLE
     kept.write_text("\n".join(walk.table) + "\n")
-    whole = msgspec.structs.replace(last, before=(first, *walk.failed[:-1]), note=f"{len(walk.table)} cuts")
+    whole = msgspec.structs.replace(
+        last,
+        before=(first, *walk.failed[:-1]),
+        note=f"{len(walk.table)} cuts",
+        duration=walk.seconds - sum(part.duration for part in walk.failed[:-1]),  # those that passed are kept nowhere
+    )
     return CaseRun(whole, walk.argv, walk.disk or disk, kept=(kept,))
 
 
@@ -203,6 +209,7 @@ def _cut(walk: _Walk, entries: Sequence[Entry], cut: Cut) -> judge.CaseRecord:
     part = _phase(walk, raw, f"cut {cut.number}", own[0].path)
     outcome = judge.judge(part)
     told = outcome.kind.value if outcome.kind is Kind.PASSED else f"{outcome.kind.value}: {outcome.reason}"
+    walk.seconds += part.duration
     walk.table.append(f"{cut.number:5} {cut.mark:12} {cut.told:24} {told}")
     if outcome.kind is not Kind.PASSED:
         walk.failed.append(part)
