@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness.guest import disks
 from harness.kernel.build import Kernel
 from harness.machine import snapshot
-from harness.machine.command import Disk
 from harness.machine.machine import Ended
 from harness.plan import Job
-from harness.runner.prepare import COUNTERS, Place, Ready, Wishes, boot, pack
+from harness.runner.prepare import COUNTERS, Place, Ready, Wishes, boot, own_disks, pack
+from harness.runner.record import program_of
 from harness.runner.run import Watcher
 
 RESET, READ, NOTHING = "reset", "read", "nothing"
@@ -38,16 +37,13 @@ def run(place: Place, job: Job, kernel: Kernel, wishes: Wishes, watcher: Watcher
 
 
 def _case(ready: Ready, job: Job, case: str, folder: Path) -> str:
-    declared = job.suite.cases[case]
-    seconds = declared.timeout or job.suite.timeout
-    return _one(ready, ready.program_of(case), declared.test or case, seconds, folder.with_name(f"case-{case}"))
+    return _one(ready, *program_of(ready, job.suite, case), folder.with_name(f"case-{case}"))
 
 
 def _one(ready: Ready, program: str, test: str, seconds: float, folder: Path) -> str:
     folder.mkdir()
     assert ready.snapshot is not None
-    own = tuple(Disk(disks.copy_sparse(disk, folder / disk.name)) for disk in ready.snapshot.disks)
-    with snapshot.fork(ready.options, ready.snapshot, own, folder / "console.log") as machine:
+    with snapshot.fork(ready.options, ready.snapshot, own_disks(ready, folder), folder / "console.log") as machine:
         for each, what, limit in ((COUNTERS, RESET, SECONDS), (program, test, seconds)):
             if machine.run_case(each, what, limit).ended is not Ended.DONE:
                 return ""
