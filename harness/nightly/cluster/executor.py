@@ -252,8 +252,10 @@ def _hosts(client: Any) -> dict[str, Host]:
 
     Raises InfraError when there is none, UserError when one runs another version of the lab.
     """
-    said = client.run(worker.host, workers=list(_workers(client)))
-    hosts = {address: msgspec.json.decode(each, type=Host) for address, each in said.items()}
+    said = client.run(worker.host, workers=list(_workers(client)), on_error="return")
+    # One that dies while it is asked has no answer: the scheduler will miss it soon enough.
+    good = {address: each for address, each in said.items() if isinstance(each, bytes)}
+    hosts = {address: msgspec.json.decode(each, type=Host) for address, each in good.items()}
     if not hosts:
         raise InfraError("the cluster has no worker", hint="`lab worker ADDRESS` starts one on each host")
     own = own_code()
