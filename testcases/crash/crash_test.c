@@ -246,10 +246,9 @@ static bool holder_holds(struct __test_metadata *_metadata, const struct stage *
 	return holds;
 }
 
-/* Runs the subject of these words until it holds the file; it lives on. */
-static void start_holder(struct __test_metadata *_metadata, struct stage *stage, char *const argv[], long wanted)
+/* Waits until the subject holds the file; it lives on. */
+static void wait_holder(struct __test_metadata *_metadata, struct stage *stage, pid_t child, long wanted)
 {
-	pid_t child = stage_spawn(_metadata, argv, NULL);
 	int status;
 
 	while (!holder_holds(_metadata, stage, wanted)) {
@@ -394,12 +393,13 @@ TEST_F(crash, restart_after_remount)
  */
 TEST_F(crash, power_cut_while_held)
 {
-	char *argv[] = { "restart", "--restart", "1", self->stage.folder, NULL };
+	pid_t child;
 
 	if (PHASE() == 1) {
 		remember_inodes(_metadata);
 		ASSERT_CHECKPOINT(&self->stage, "holder");
-		start_holder(_metadata, &self->stage, argv, 0);
+		child = stage_spawn_restart(_metadata, &self->stage, 1);
+		wait_holder(_metadata, &self->stage, child, 0);
 		phase_ends("power cut");
 	}
 	ASSERT_NAMES(CHECKPOINT_DIR, "");
@@ -452,6 +452,7 @@ TEST_F_TIMEOUT(crash, refused_name_keeps_the_orphan, 120)
 {
 	char *argv[] = { "subject", "--subject", "refused", "0", self->stage.folder, NULL };
 	struct statvfs disk;
+	pid_t child;
 
 	if (PHASE() == 1) {
 		make_file(_metadata, "filler", "");
@@ -459,7 +460,8 @@ TEST_F_TIMEOUT(crash, refused_name_keeps_the_orphan, 120)
 		ASSERT_OK(statvfs(".", &disk));
 		fill_directory(_metadata, CHECKPOINT_DIR, disk.f_bsize);
 		fill_disk(_metadata);
-		start_holder(_metadata, &self->stage, argv, -ENOSPC);
+		child = stage_spawn(_metadata, argv, NULL);
+		wait_holder(_metadata, &self->stage, child, -ENOSPC);
 		phase_ends("power cut");
 	}
 	assert_inodes(_metadata, 0);
