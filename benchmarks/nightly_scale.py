@@ -21,8 +21,8 @@ KERNEL = 13.0e6
 """Bytes of a kernel as it travels."""
 LINE = 125e6
 """Bytes a second out of the machine that started the night: 1 Gbit/s."""
-DISPATCH = 0.002
-"""Seconds of the scheduler for a job, from `dispatch` below on two worker processes."""
+DISPATCH = 0.006
+"""Seconds of the scheduler for a job: `dispatch` below with two worker processes, on a busy machine."""
 CORES = 16
 
 
