@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,24 @@ class Cache:
         with contextlib.suppress(OSError):
             os.utime(entry)
         return entry
+
+    def trim(self, kind: str, keep: int, unused: float) -> int:
+        """Drop the entries beyond the ``keep`` newest that nobody asked for in ``unused`` seconds; how many they were.
+
+        For what is made again in moments and is made by the hundred. ``unused`` must be longer than anybody who got an
+        entry goes on using it.
+        """
+        aged = sorted(((entry.stat().st_mtime, entry) for entry in self._entries(kind)), reverse=True)
+        oldest = time.time() - unused
+        due = [entry for renewed, entry in aged[keep:] if renewed < oldest]
+        for entry in due:
+            with lock(entry.parent / f".{entry.name}.lock"):
+                shutil.rmtree(entry, ignore_errors=True)
+        return len(due)
+
+    def _entries(self, kind: str) -> Iterator[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from (path for path in (self.root / kind).iterdir() if path.name[0] != "." and path.is_dir())
 
     def make(
         self,

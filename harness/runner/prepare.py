@@ -21,6 +21,10 @@ from harness.plan import Job, State, newest
 from harness.progress import Progress, Step
 
 CONSOLE = "boot.console.log"
+KEEP = 100
+"""Saved guests that stay in the cache whatever their age; each has some 45 MiB, and is made again in seconds."""
+UNUSED = 3 * 3600.0
+"""Seconds for which no run may have asked for a saved guest before it is dropped: longer than a run forks it."""
 SETTLED = 2.2
 """Seconds of a guest's uptime after which nothing that its boot put off is left to do: the last is the choice of its
 clock source, a second after the first. Saved earlier, every fork would do it again, in a tenth of its time."""
@@ -208,6 +212,7 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
         entry = cache.make("snapshots", key, lambda scratch: _boot_and_save(ready, scratch, folder, progress))
     except _UnbornError as exc:
         return replace(ready, unborn=exc.raw)
+    cache.trim("snapshots", KEEP, UNUSED)
     return replace(ready, snapshot=snapshot.load(entry), boot_seconds=time.monotonic() - started)
 
 

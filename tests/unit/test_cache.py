@@ -1,7 +1,9 @@
 """The cache: made once, whole or not at all, by however many labs at once."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,17 @@ def test_a_tree_is_names_modes_and_contents(tmp_path):
     after_mode = digest_tree(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert len({before, after_mode, digest_tree(tmp_path)}) == 3
+
+
+def test_trimming_drops_what_is_old_and_beyond_the_newest(tmp_path):
+    cache = Cache(tmp_path)
+    for age, name in enumerate("abcd"):
+        entry = cache.make("snapshots", name, lambda folder: (folder / "memory").write_bytes(b""))
+        os.utime(entry, (time.time() - 1000 * age,) * 2)
+    assert cache.trim("snapshots", keep=1, unused=1500) == 2
+    assert sorted(path.name for path in (tmp_path / "snapshots").glob("?")) == ["a", "b"]
+    assert cache.trim("snapshots", keep=1, unused=1500) == 0
+
+
+def test_trimming_what_was_never_made_is_nothing(tmp_path):
+    assert Cache(tmp_path).trim("snapshots", keep=1, unused=0) == 0
