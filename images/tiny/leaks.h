@@ -26,7 +26,8 @@ static void report_leaks(void)
 	size_t size = 0;
 
 	while (report && kmsg >= 0 && getline(&line, &size, report) > 0)
-		dprintf(kmsg, "<4>%s", line);
+		if (write(kmsg, line, strlen(line)) < 0)
+			break;
 	free(line);
 	if (report)
 		fclose(report);
