@@ -1,7 +1,7 @@
 """A kernel, an initramfs and a disk for tests that boot guests.
 
 LAB_TEST_KERNEL (a vmlinux), LAB_TEST_HEADERS (the folder of its linux/ and asm/) and LAB_TEST_SELFTESTS (the folder of
-kselftest_harness.h) name a kernel that is there already; else the first base's is built, or found in the cache.
+kselftest_harness.h) name a kernel that is there already; else the newest base's is built, or found in the cache.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ from harness.kernel.request import compose
 from harness.machine import accel
 from harness.machine.command import Disk, Options
 from harness.paths import cache_root, find_workspace
+from harness.plan import newest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -55,7 +56,7 @@ def place(cache):
     if "LAB_TEST_KERNEL" in os.environ:
         return Place(*(Path(os.environ[f"LAB_TEST_{name}"]) for name in ("KERNEL", "HEADERS", "SELFTESTS")))
     catalogue = load(find_workspace(ROOT))
-    name = sorted(catalogue.bases)[0]
+    name = newest(catalogue.bases)
     kernel = build_kernel(compose(catalogue, name), cache)
     pinned = selftests.folder(source.fetch(name, catalogue.bases[name], cache, root=catalogue.root), cache)
     return Place(kernel.vmlinux, kernel.headers, pinned)
