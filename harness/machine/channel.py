@@ -13,6 +13,7 @@ Host to agent, one command a line, words separated by one space::
     wait PROGRAM                 start it up to its main(); the next ``run`` of it goes on from there (late_main.c)
     hold                         stop behind the next case, before anything is cleaned up, and say ``held``
     clean                        go on after ``held``
+    rehearse                     what is done around a case, once, with something harmless in its place
     clock SECONDS                set the wall clock (a guest resumed from a saved state believes it is still then)
     seed HEX                     32 bytes of entropy (a guest resumed from a saved state would repeat its numbers)
     shell                        a shell on the console, for a person
@@ -39,6 +40,8 @@ Everything else is an event::
     waits ok PROGRAM | waits error PROGRAM
                                  the answer to ``wait``
     held                         the case is over, nothing is cleaned up; ``clean`` is waited for, ``shell`` obeyed
+    rehearsed ok | rehearsed error
+                                 the answer to ``rehearse``; ok: /mnt is mounted again, nothing was left
     left stuck | left tasks N | left mount PATH
                                  what the case left behind: tasks that SIGKILL does not end, tasks, a mount point
     exit CODE | signal NUMBER | timeout | stopped
@@ -70,11 +73,26 @@ SHELL = b"shell\n"
 QUIT = b"quit\n"
 HOLD = b"hold\n"
 CLEAN = b"clean\n"
+REHEARSE = b"rehearse\n"
 
 FRAME_MAX = 64 * 1024
 ENDINGS = ("exit", "signal", "timeout", "stopped")
 WORDS = frozenset(
-    ("hello", "mount", "ready", "waits", "begin", "beat", "held", "left", *ENDINGS, "unmount", "done", "unknown")
+    (
+        "hello",
+        "mount",
+        "ready",
+        "waits",
+        "begin",
+        "beat",
+        "held",
+        "rehearsed",
+        "left",
+        *ENDINGS,
+        "unmount",
+        "done",
+        "unknown",
+    )
 )
 NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
 

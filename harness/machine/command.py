@@ -51,6 +51,7 @@ class Options:
     ``save`` keeps the guest's memory in that file from the start, ``resume`` starts from one that was kept so, without
     changing it: then everything else must be as it was when it was saved. ``restore`` starts from a state that holds
     memory too, ``named`` when the guest that it is of had its memory in a file. ``standing``: until it is let go on.
+    ``zygote`` is the library with which QEMU can be forked as it is (harness.machine.zygote).
     """
 
     kernel: Path
@@ -73,6 +74,7 @@ class Options:
     restore: bool = False
     standing: bool = False
     named: bool = False
+    zygote: Path | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -85,7 +87,7 @@ class Wires:
     """File descriptors QEMU inherits: connected stream sockets, each the far end of one the host holds.
 
     ``one_way``: console and port are the writing ends of pipes instead, for guests that get no input.
-    ``gdb`` is a listening socket for a debugger.
+    ``gdb`` is a listening socket for a debugger, ``zygote`` a socket on which QEMU is asked to fork.
     """
 
     console: int
@@ -93,12 +95,12 @@ class Wires:
     monitor: int = -1
     one_way: bool = False
     gdb: int = -1
+    zygote: int = -1
     all: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "all", tuple(fd for fd in (self.console, self.port, self.monitor, self.gdb) if fd >= 0)
-        )
+        every = (self.console, self.port, self.monitor, self.gdb, self.zygote)
+        object.__setattr__(self, "all", tuple(fd for fd in every if fd >= 0))
 
 
 def kernel_parameters(options: Options) -> list[str]:
@@ -257,14 +259,26 @@ def _entropy(options: Options) -> list[str]:
     return [] if options.exact else ["-device", "virtio-rng-device"]
 
 
-def _confinement() -> list[str]:
-    """Seccomp filters of QEMU's own: a guest that breaks out cannot start programs or gain rights."""
-    return ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+def _confinement(options: Options) -> list[str]:
+    """Seccomp filters of QEMU's own: a guest that breaks out cannot start programs or gain rights.
+
+    Who is to be forked has filters of its library's instead of ``spawn``: no programs, and no processes in a fork.
+    """
+    spawn = "allow" if options.zygote else "deny"
+    return ["-sandbox", f"on,obsolete=deny,elevateprivileges=deny,spawn={spawn},resourcecontrol=deny"]
+
+
+def _preloaded(options: Options, wires: Wires) -> list[str]:
+    if options.zygote is None:
+        return []
+    # Not in the lab's own environment: only QEMU is to have it, not what guards it.
+    return ["env", f"LD_PRELOAD={options.zygote}", f"LAB_ZYGOTE={wires.zygote}"]
 
 
 def arguments(options: Options, wires: Wires) -> list[str]:
     """QEMU's whole argv."""
-    argv = [QEMU, *_machine(options), *_memory(options), *_accelerator(options), *_kernel(options)]
+    argv = [*_preloaded(options, wires), QEMU]
+    argv += [*_machine(options), *_memory(options), *_accelerator(options), *_kernel(options)]
     # virtio-mmio slots are handed out in order; the first disk is always /dev/vda.
     for number, disk in enumerate(options.disks):
         argv += _disk(number, disk)
@@ -273,7 +287,7 @@ def arguments(options: Options, wires: Wires) -> list[str]:
     if options.goes_on:
         # The state is told where to come from once the monitor has set it up.
         argv += ["-incoming", "defer"]
-    return argv + _confinement()
+    return argv + _confinement(options)
 
 
 def by_hand(options: Options) -> list[str]:

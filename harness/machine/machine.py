@@ -18,17 +18,19 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from harness import process
 from harness.errors import InfraError, LabError
 from harness.machine import channel
 from harness.machine.channel import Event, Output
-from harness.machine.command import Accelerator, Options, Wires, arguments
+from harness.machine.command import Accelerator, Disk, Options, Wires, arguments
 from harness.machine.console import Alarm, Log, Watch, after_marker, interact
 from harness.machine.deadline import Deadline
 from harness.machine.monitor import Monitor
@@ -135,11 +137,45 @@ Look = Callable[[RawResult], None]
 panic; at one that panics, while it still tells why. It gets what is known so far, and may save the guest."""
 
 
+class Running(Protocol):
+    """A QEMU that runs."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, on the host."""
+
+    def poll(self) -> int | None:
+        """Its exit code (negative or above 128: a signal), None as long as it runs."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """File descriptors: QEMU's ends of the wires of one guest."""
+
+    console: int
+    port: int
+    monitor: int
+    stderr: int
+
+
+Birth = Callable[[Ends, tuple[Disk, ...]], AbstractContextManager[Running]]
+"""How a guest begins that is not started: as the fork of one that runs, with these wires and disks for its own."""
+
+
 class Machine:
-    """A guest. See the module for how it is used."""
+    """A guest. See the module for how it is used. With ``birth`` it goes on, stopped, where another one was."""
 
     def __init__(
-        self, options: Options, console: Path, *, sandbox: bool = True, gdb: socket.socket | None = None
+        self,
+        options: Options,
+        console: Path,
+        *,
+        sandbox: bool = True,
+        gdb: socket.socket | None = None,
+        birth: Birth | None = None,
     ) -> None:
         self.options = options
         self.argv: tuple[str, ...] = ()
@@ -150,6 +186,7 @@ class Machine:
         self._console_path = console
         self._sandbox = sandbox
         self._gdb = gdb
+        self._birth = birth
         self._stack = contextlib.ExitStack()
         self._framer = channel.Framer()
         self._frames: list[Event | Output] = []
@@ -183,20 +220,22 @@ class Machine:
         self._selector = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
         self._urgent = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
         monitor, monitor_end = self._pair()
-        self.monitor = Monitor(monitor)
+        self.monitor = Monitor(monitor, begun=self._birth is not None)
         (console, console_end), (port, port_end) = self._guest_wires()
-        theirs = (console_end, port_end, monitor_end)
+        theirs = [console_end, port_end, monitor_end]
+        if self.options.zygote:
+            self.zygote, zygote_end = self._pair(socket.SOCK_SEQPACKET)
+            theirs.append(zygote_end)
         errors, errors_end = os.pipe()
         self._stack.callback(os.close, errors)
         os.set_blocking(errors, False)
         fds = [end.fileno() for end in theirs]
         gdb = self._gdb.fileno() if self._gdb else -1
-        wires = Wires(fds[0], fds[1], fds[2], one_way=self.options.exact, gdb=gdb)
-        self.argv = tuple(arguments(self.options, wires))
+        zygote = fds[3] if self.options.zygote else -1
+        self.wires = Wires(fds[0], fds[1], fds[2], one_way=self.options.exact, gdb=gdb, zygote=zygote)
+        self.argv = tuple(arguments(self.options, self.wires))
         try:
-            self.child = self._stack.enter_context(
-                process.start(self.argv, sandbox=self._confined(), stderr=errors_end, pass_fds=wires.all)
-            )
+            self.child = self._stack.enter_context(self._begin(errors_end))
         finally:
             os.close(errors_end)
             for end in theirs:
@@ -207,8 +246,14 @@ class Machine:
                 self._urgent.register(source, selectors.EVENT_READ, name)
             self._open.add(name)
 
-    def _pair(self) -> tuple[socket.socket, socket.socket]:
-        ours, theirs = socket.socketpair()
+    def _begin(self, errors: int) -> AbstractContextManager[Running]:
+        if self._birth:
+            ends = Ends(self.wires.console, self.wires.port, self.wires.monitor, errors)
+            return self._birth(ends, self.options.disks)
+        return process.start(self.argv, sandbox=self._confined(), stderr=errors, pass_fds=self.wires.all)
+
+    def _pair(self, kind: int = socket.SOCK_STREAM) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         self._stack.enter_context(ours)
         return ours, theirs
 
@@ -242,7 +287,7 @@ class Machine:
         read = [disk.path for disk in options.disks if disk.read_only]
         # A resumed memory is mapped privately and never written, but QEMU opens it for writing all the same.
         written += [memory for memory in (options.save, options.resume, options.record) if memory]
-        read += [options.replay] if options.replay else []
+        read += [path for path in (options.replay, options.zygote) if path]
         return process.Sandbox(
             writable=tuple(written),
             readable=(*(() if options.goes_on else (options.kernel, options.initramfs)), *read),
@@ -419,6 +464,20 @@ class Machine:
                 isinstance(frame := self._next(Deadline(BOOT), BOOT), Event) and frame.word in ("waits", "unknown")
             ):
                 pass
+
+    def rehearse(self) -> None:
+        """Have the agent do once what it does around every case, with something harmless: mount and unmount included.
+
+        Raises InfraError when it does not come to a good end, GuestEndedError when the guest does not survive it.
+        """
+        self._heard = time.monotonic()
+        self.send(channel.REHEARSE)
+        while True:
+            frame = self._next(Deadline(BOOT), SILENCE)
+            if isinstance(frame, Event) and frame.word in ("rehearsed", "unknown"):
+                if frame.arguments == ("ok",):
+                    return
+                raise InfraError(f"the guest could not rehearse: {frame}")
 
     def wait_ready(self, deadline: Deadline | None = None) -> None:
         """Wait until the agent obeys commands.

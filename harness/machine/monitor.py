@@ -16,13 +16,16 @@ from harness.machine.deadline import Deadline
 
 
 class Monitor:
-    """QEMU's monitor at the other end of ``sock``, whose settings are left as they are. ``timeout`` in seconds."""
+    """QEMU's monitor at the other end of ``sock``, whose settings are left as they are. ``timeout`` in seconds.
 
-    def __init__(self, sock: socket.socket, timeout: float = 10) -> None:
+    ``begun``: it was spoken to before, over another socket.
+    """
+
+    def __init__(self, sock: socket.socket, timeout: float = 10, *, begun: bool = False) -> None:
         self._sock = sock
         self._timeout = timeout
         self._rest = b""
-        self._begun = False
+        self._begun = begun
 
     def ask(self, command: str, arguments: Mapping[str, object] | None = None, *, fd: int | None = None) -> Any:
         """The answer to one command; ``fd`` goes with it.

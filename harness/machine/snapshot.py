@@ -31,7 +31,7 @@ from harness.errors import InfraError
 from harness.machine import channel
 from harness.machine.command import Disk, Options
 from harness.machine.deadline import Deadline
-from harness.machine.machine import Machine
+from harness.machine.machine import Birth, Machine
 from harness.machine.monitor import Monitor
 
 IGNORE_SHARED = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
@@ -151,24 +151,38 @@ def restored(options: Options, state: Path, console: Path, gdb: socket.socket | 
 
 
 @contextmanager
-def fork(options: Options, snapshot: Snapshot, disks: tuple[Disk, ...], console: Path) -> Iterator[Machine]:
+def fork(
+    options: Options, snapshot: Snapshot, disks: tuple[Disk, ...], console: Path, birth: Birth | None = None
+) -> Iterator[Machine]:
     """A running guest that goes on from ``snapshot``, ready for commands.
 
-    ``options`` are those it was saved with; ``disks`` are the fork's own copies of ``snapshot.disks``.
+    ``options`` are those it was saved with; ``disks`` are the fork's own copies of ``snapshot.disks``. With ``birth``
+    (of a harness.machine.zygote, whose snapshot it is) it does not have to be loaded.
     Raises InfraError when QEMU does not take the state: it was saved by another machine or another QEMU.
     """
     if _shape(replace(options, disks=disks)) != snapshot.machine:
         raise InfraError(f"the saved guest ran on another machine: {snapshot.machine}")
     resumed = replace(options, save=None, resume=snapshot.memory, disks=disks)
-    with Machine(resumed, console) as machine:
-        try:
-            _resume(machine.monitor, snapshot.state)
-        except InfraError:
-            machine.blame_qemu()
-            raise
+    with Machine(resumed, console, birth=birth) as machine:
+        if birth:
+            machine.monitor.ask("cont")
+        else:
+            go_on(machine, snapshot)
         machine.adopt(snapshot.release)
         machine.before(channel.clock(time.time()) + channel.seed(os.urandom(32)))
         yield machine
+
+
+def go_on(machine: Machine, snapshot: Snapshot) -> None:
+    """Load a saved guest into a QEMU that was started to resume it.
+
+    Raises InfraError when QEMU does not take the state.
+    """
+    try:
+        _resume(machine.monitor, snapshot.state)
+    except InfraError:
+        machine.blame_qemu()
+        raise
 
 
 def _resume(monitor: Monitor, state: Path) -> None:

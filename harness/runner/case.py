@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.catalogue.model import Expectation, Suite
+from harness.errors import InfraError
 from harness.machine import snapshot
 from harness.machine.machine import BootError, Machine, RawResult
 from harness.progress import Progress, silent
 from harness.runner import cuts, exact, phases, replay
 from harness.runner.kept import Keeper
-from harness.runner.prepare import Ready, own_disks
+from harness.runner.prepare import Ready, Standby, own_disks
 from harness.runner.record import CaseRun, check, program_of, record
+from harness.verdict import judge
 
 
 def run_case(
@@ -50,6 +52,8 @@ def _exact(ready: Ready, suite: Suite, case: str, folder: Path) -> CaseRun:
 
 def _kept(ready: Ready, suite: Suite, case: str, folder: Path, wanted: Expectation | None) -> CaseRun:
     """A case in a guest that can be looked at, and kept, as long as nobody has said that all is well with its disk."""
+    if ready.standby and (done := _from_zygote(ready, ready.standby, suite, case, folder, wanted)):
+        return done
     own = own_disks(ready, folder)
     disk = own[0].path if own else None
     console = folder / "console.log"
@@ -62,6 +66,34 @@ def _kept(ready: Ready, suite: Suite, case: str, folder: Path, wanted: Expectati
             return _in_guest(Keeper(machine, ready, suite, case, folder, wanted), disk)
     with snapshot.fork(ready.options, ready.snapshot, own, console) as machine:
         return _in_guest(Keeper(machine, ready, suite, case, folder, wanted), disk)
+
+
+def _from_zygote(
+    ready: Ready, standby: Standby, suite: Suite, case: str, folder: Path, wanted: Expectation | None
+) -> CaseRun | None:
+    """A case in a guest forked from one that stands; None where there is none, or where its QEMU fails.
+
+    A QEMU that crashes may do so for having been forked: then the case is run in one that was not, and counts there.
+    """
+    parent = standby.zygote
+    if parent is None:
+        return None
+    own = own_disks(replace(ready, snapshot=parent.snapshot), folder)
+    console = folder / "console.log"
+    try:
+        with snapshot.fork(ready.options, parent.snapshot, own, console, parent.birth) as machine:
+            keeper = Keeper(machine, ready, suite, case, folder, wanted)
+            done = _in_guest(keeper, own[0].path if own else None)
+            crashed = done.record.ended is judge.Ended.LOST and bool(machine.child.poll())
+    except InfraError as exc:
+        if standby.stopping.is_set():
+            raise
+        standby.give_up(exc.message)
+        return None
+    if crashed and not standby.stopping.is_set():
+        standby.give_up("a QEMU forked from it crashed")
+        return None
+    return done
 
 
 def _in_guest(keeper: Keeper, disk: Path | None) -> CaseRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,7 @@ from harness.kernel.request import KernelRequest, compose
 from harness.machine import accel, channel, snapshot
 from harness.machine.command import Disk, Options
 from harness.machine.machine import BootError, Ended, Machine, RawResult
+from harness.machine.zygote import Zygote
 from harness.paths import Workspace
 from harness.plan import Job, State, newest
 from harness.progress import Progress, Step
@@ -79,6 +81,22 @@ class Place:
         return build(request, self.cache, progress)
 
 
+@dataclass
+class Standby:
+    """A zygote that cases may be forked from as soon as it is there; ``why`` it never will be.
+
+    ``stopping``: the run is, and nothing that its guests come to counts.
+    """
+
+    stopping: threading.Event
+    zygote: Zygote | None = None
+    why: str = ""
+
+    def give_up(self, why: str) -> None:
+        """Fork no more of it."""
+        self.zygote, self.why = None, why
+
+
 @dataclass(frozen=True)
 class Ready:
     """A state whose cases can be run. ``unborn`` is set when its guest never came up: then no case can."""
@@ -99,6 +117,7 @@ class Ready:
     unborn: RawResult | None = None
     spare: Path | None = None  # what the guest has as /dev/vdb
     bare: Ready | None = None  # the same guest with nothing mounted and a spare disk, for cases in phases
+    standby: Standby | None = None
     boot_seconds: float = 0.0  # 0 when the guest was saved by an earlier run
 
     @property

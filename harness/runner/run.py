@@ -29,7 +29,7 @@ from harness.plan import Job, State
 from harness.progress import Step
 from harness.results import facts, model
 from harness.results.run import RunFolder, Terminated, now, stamp
-from harness.runner import exact, kept, phases
+from harness.runner import exact, kept, nursery, phases
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
 from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
@@ -174,11 +174,16 @@ def _scratch(walk: _Walk) -> Iterator[None]:
 
 def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
     """All cases of all states, so many guests at a time, the longest first."""
-    jobs = [(each, case) for case in walk.durations.longest_first(walk.applicable) for each in ready]
+    cases = walk.durations.longest_first(walk.applicable)
     crew = object()  # other jobs' guests go on when this job comes to a bad end
-    with ThreadPoolExecutor(
-        walk.wishes.jobs, thread_name_prefix="guest", initializer=process.enlist, initargs=(crew,)
-    ) as pool:
+    with contextlib.ExitStack() as standing:
+        pool = ThreadPoolExecutor(
+            walk.wishes.jobs, thread_name_prefix="guest", initializer=process.enlist, initargs=(crew,)
+        )
+        shared = (len(cases), walk.place.cache, walk.scratch, crew, walk.stopping)
+        ready = [standing.enter_context(nursery.standby(each, *shared)) for each in ready]
+        standing.enter_context(pool)
+        jobs = [(each, case) for case in cases for each in ready]
         pending = {pool.submit(_run_one, walk, each, case) for each, case in jobs}
         try:
             _collect(walk, pending)

@@ -34,6 +34,7 @@
 
 #include "leaks.h"
 #include "memory_disk.h"
+#include "rehearsal.h"
 #include "waiting.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -438,7 +439,7 @@ static bool prepare_target(void)
 /* Running */
 
 struct job {
-	const char *program;
+	const char *program;	/* NULL: the rehearsal */
 	const char *argument[2];
 	double seconds;
 	char *variables[VARIABLES_MAX + 1];
@@ -478,6 +479,8 @@ static void enter_program(const struct job *job, int input, int output, int cont
 	close_range(control >= 0 ? WAITING_FD + 1 : STDERR_FILENO + 1, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!job->program)
+		_exit(rehearse(TARGET));
 	if (chdir(TARGET) == 0)
 		execve(path, argv, envp);
 	dprintf(STDERR_FILENO, "# cannot run %s: %s\n", path, strerror(errno));
@@ -540,7 +543,7 @@ static bool start_waiting(const char *program)
 static pid_t get_program(struct job *job, int *output)
 {
 	/* Who is told variables of its own has to be started with them. */
-	struct waiting *one = job->variables[0] ? NULL : find_waiting(job->program);
+	struct waiting *one = job->program && !job->variables[0] ? find_waiting(job->program) : NULL;
 	pid_t pid = one ? one->pid : 0;
 
 	job->input = -1;
@@ -842,6 +845,25 @@ static void run_case(const char *program, const char *test, double seconds, char
 	say("done");
 }
 
+/*
+ * Whoever forks a guest in the middle of its run has what ran before ready at hand. So all that is done around a case
+ * is done once, and the guest is as it was: its filesystem mounted, nothing on it.
+ */
+static void rehearse_case(void)
+{
+	struct job job = { .seconds = 10 };
+
+	if (*asked.fs && !target_mounted) {
+		say("rehearsed error");
+		return;
+	}
+	log_kernel("rehearsal");
+	say("begin rehearsal");
+	run_program(&job);
+	release_target();
+	say(!target_mounted && prepare_target() ? "rehearsed ok" : "rehearsed error");
+}
+
 static void list_tests(const char *program)
 {
 	struct job job = { .program = program, .argument = { "-l" }, .seconds = 10 };
@@ -920,6 +942,8 @@ static void obey(char *line)
 		list_tests(first);
 	else if (!strcmp(verb, "wait") && first)
 		keep_waiting(first);
+	else if (!strcmp(verb, "rehearse"))
+		rehearse_case();
 	else if (!strcmp(verb, "hold"))
 		hold = true;
 	else if (!strcmp(verb, "clean"))

@@ -1,4 +1,7 @@
-"""A guest saved once and continued many times: each fork starts from the same moment and none sees another."""
+"""A guest saved once and continued many times: each fork starts from the same moment and none sees another.
+
+Each holds for both kinds: a fork that a QEMU of its own loads, and one that is forked from a QEMU that has loaded it.
+"""
 
 import contextlib
 import dataclasses
@@ -12,6 +15,8 @@ from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
 from harness.machine.machine import Ended, Machine
+from harness.machine.zygote import zygote
+from harness.runner.nursery import library
 
 PROGRAM = "vm/guest_test"
 
@@ -30,14 +35,28 @@ def saved(plain, cache, declared, tmp_path_factory):
     return options, made
 
 
-@pytest.fixture
-def fork(saved, tmp_path):
+@pytest.fixture(scope="module")
+def parent(saved, cache, tmp_path_factory):
+    """A zygote of the saved guest."""
     options, made = saved
+    folder = tmp_path_factory.mktemp("zygote")
+    disk = Disk(disks.copy_sparse(made.disks[0], folder / "disk.img"))
+    with zygote(options, made, (disk,), folder / "console.log", library(cache), (PROGRAM,)) as parent:
+        yield parent
+
+
+@pytest.fixture(params=["loaded", "forked"])
+def fork(request, saved, tmp_path):
+    options, made = saved
+    birth = None
+    if request.param == "forked":
+        parent = request.getfixturevalue("parent")
+        made, birth = parent.snapshot, parent.birth
 
     @contextlib.contextmanager
     def fork(name="fork"):
         disk = disks.copy_sparse(made.disks[0], tmp_path / f"{name}.img")
-        with snapshot.fork(options, made, (Disk(disk),), tmp_path / f"{name}.log") as machine:
+        with snapshot.fork(options, made, (Disk(disk),), tmp_path / f"{name}.log", birth) as machine:
             yield machine
 
     return fork
