@@ -95,6 +95,30 @@ class Child:
             _live.pop(self.popen.pid, None)
 
 
+def family(pid: int) -> list[int]:
+    """A process and all below it, as far as they are still there."""
+    found, todo = [], [pid]
+    while todo:
+        found.append(todo.pop())
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{found[-1]}/task").iterdir():
+                todo += [int(child) for child in (thread / "children").read_text().split()]
+    return found
+
+
+def starved(pid: int) -> dict[int, float]:
+    """For each thread of a program and of those below it, the seconds in which it wanted a processor and had none.
+
+    Empty where the host does not tell (no schedstat).
+    """
+    waited = {}
+    for each in family(pid):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for thread in Path(f"/proc/{each}/task").iterdir():
+                waited[int(thread.name)] = int((thread / "schedstat").read_text().split()[1]) / 1e9
+    return waited
+
+
 @dataclass(frozen=True)
 class Completed:
     """What a finished program left: exit code (negative: signal) and both streams as text."""

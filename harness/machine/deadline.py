@@ -12,6 +12,10 @@ class Deadline:
         self.seconds = seconds
         self._start = time.monotonic()
 
+    def grant(self, seconds: float) -> None:
+        """Let it end later: that long nothing could be done."""
+        self._start += seconds
+
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self._start

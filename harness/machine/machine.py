@@ -39,6 +39,8 @@ BOOT = 30.0
 """Seconds a guest may take to be ready: twenty times what it needs, for hosts that do much else."""
 SILENCE = 6.0
 """Seconds without a word or a heart beat (every 0.3 s) after which a guest that runs a case counts as hung."""
+STARVED = 0.25
+"""Seconds without a processor that are worth granting a guest when its time is over: a busy host is not its fault."""
 AFTER_PANIC = 1.0
 """Seconds a panicked kernel gets to write its last lines and reset."""
 AFTER_OOPS = 3.0
@@ -195,6 +197,7 @@ class Machine:
         self._stderr = b""
         self._open: set[str] = set()
         self._unsent = b""
+        self._starved: dict[int, float] = {}  # what its threads have been granted
         self._console_due = 0.0  # when the console may be looked at again
         self._look: Look | None = None
         self._report: _Report | None = None  # of the case that runs
@@ -356,13 +359,27 @@ class Machine:
                 raise self._lost()
             patience = self._patience.remaining if self._patience else silence
             left = min(deadline.remaining, patience, self._heard + silence - time.monotonic())
-            if left <= 0:
+            if left <= 0 and not self._granted(deadline, silence):
                 raise self._hung(deadline, silence)
+            left = max(left, 0.0)
             for alarm in self._pump(left):
                 if alarm is Alarm.PANIC:
                     raise self._panicked()
                 self._patience = Deadline(AFTER_OOPS)
         return self._frames.pop(0)
+
+    def _granted(self, deadline: Deadline, silence: float) -> bool:
+        """Whether QEMU was kept from running meanwhile: that time does not count against its guest."""
+        before, self._starved = self._starved, process.starved(self.child.pid)
+        waits = (seconds - before.get(thread, 0.0) for thread, seconds in self._starved.items())
+        waited = min(max(waits, default=0.0), deadline.elapsed)
+        if waited < min(STARVED, silence / 4):
+            return False
+        deadline.grant(waited)
+        self._heard += waited
+        if self._patience:
+            self._patience.grant(waited)
+        return True
 
     def _gone(self) -> bool:
         return "port" not in self._open or "console" not in self._open

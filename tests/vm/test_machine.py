@@ -1,5 +1,6 @@
 """Real guests, good and bad: each must end as what it is, soon, and leave no QEMU behind."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import process
 from harness.errors import InfraError
 from harness.guest import disks
 from harness.machine import channel
@@ -140,6 +142,33 @@ def test_an_oops_shortens_the_wait(run):
     assert result.ended is Ended.HANG
     assert "NULL pointer" in result.detail
     assert result.seconds < 10
+
+
+@pytest.fixture
+def busy_processor():
+    """A processor on which some programs do nothing, as fast as they can."""
+    first = min(os.sched_getaffinity(0))
+    with contextlib.ExitStack() as hogs:
+        for _ in range(4):
+            hog = hogs.enter_context(process.start(["sh", "-c", "while :; do :; done"]))
+            for pid in process.family(hog.pid):
+                os.sched_setaffinity(pid, {first})
+        yield first
+
+
+@pytest.mark.parametrize(("told", "ended"), [(True, Ended.DONE), (False, Ended.HANG)])
+def test_a_host_that_does_not_run_the_guest_is_not_the_guests_fault(
+    ext4, tmp_path, busy_processor, monkeypatch, told, ended
+):
+    if not told:
+        monkeypatch.setattr(process, "starved", lambda pid: {})
+    with Machine(ext4, tmp_path / "console.log") as machine:
+        machine.wait_ready(Deadline(120))
+        for pid in process.family(machine.child.pid):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {busy_processor})
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), 10)
+        assert machine.run_case(PROGRAM, "passes", seconds=60, silence=1.0).ended is ended
 
 
 def test_a_panic_ends_the_case_at_once(run):
