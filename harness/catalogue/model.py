@@ -219,6 +219,7 @@ class Suite(Declared, frozen=True, kw_only=True):
     filesystems: tuple[str, ...] = ()
     series: str = ""  # the series under test; none: the cases run on the base alone
     image: str = "tiny"
+    cpus: int = 0  # processors of the guest; 0: the image's
     programs: tuple[str, ...] = ()  # default: every *_test.c in the folder
     timeout: float = 20  # seconds a case may take
     green_from: str = ""  # the patch (its subject, a shell pattern) from which on cases must do what they do at the tip

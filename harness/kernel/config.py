@@ -20,6 +20,7 @@ Values = Mapping[str, str]
 SETTING = re.compile(r"(CONFIG_[A-Za-z0-9_]+)=(y|m|n|-?\d+|0[xX][0-9a-fA-F]+|\"(?:[^\"\\]|\\.)*\")")
 UNSET = re.compile(r"# (CONFIG_[A-Za-z0-9_]+) is not set")
 NAME = re.compile(r"CONFIG_[A-Za-z0-9_]+")
+DEMAND = re.compile(r"#: (slower|memory) = (\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,34 @@ def _read_line(line: str, where: str, series: str) -> Option | None:
             hint='CONFIG_X=y, =m, =n, =<number>, ="text", or # CONFIG_X is not set',
         )
     return Option(setting.group(1), setting.group(2), where, series)
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What the guest of a kernel needs more of than that of a plain one: how many times the time, how many MiB."""
+
+    slower: float = 1.0
+    memory: int = 0
+
+    def __add__(self, other: Demands) -> Demands:
+        return Demands(self.slower * other.slower, self.memory + other.memory)
+
+
+def read_demands(path: Path) -> Demands:
+    """What a fragment says in lines ``#: slower = 2`` and ``#: memory = 256``.
+
+    Raises DeclarationError for one that says something else behind ``#:``.
+    """
+    found = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.startswith("#:"):
+            continue
+        if not (said := DEMAND.fullmatch(line.strip())):
+            raise DeclarationError(
+                f"{path}:{number}", f"{line!r} is not understood", hint="#: slower = N, #: memory = N"
+            )
+        found[said[1]] = float(said[2])
+    return Demands(found.get("slower", 1.0), int(found.get("memory", 0)))
 
 
 def read_option(text: str, where: str) -> Option:

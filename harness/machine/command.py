@@ -48,6 +48,7 @@ class Options:
     away whatever would not be the same in every run.
     ``record`` keeps a log from which ``replay`` runs an exact guest again, instruction for instruction; such a guest
     stops at its end instead of ending QEMU, and a replayed one also before its first instruction.
+    ``slower`` is how many times as long everything in it may take: the guest of a kernel that checks itself.
     ``save`` keeps the guest's memory in that file from the start, ``resume`` starts from one that was kept so, without
     changing it: then everything else must be as it was when it was saved. ``restore`` starts from a state that holds
     memory too, ``named`` when the guest that it is of had its memory in a file. ``standing``: until it is let go on.
@@ -75,6 +76,7 @@ class Options:
     standing: bool = False
     named: bool = False
     zygote: Path | None = None
+    slower: float = 1.0
 
     @property
     def goes_on(self) -> bool:

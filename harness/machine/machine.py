@@ -36,7 +36,8 @@ from harness.machine.deadline import Deadline
 from harness.machine.monitor import Monitor
 
 BOOT = 30.0
-"""Seconds a guest may take to be ready: twenty times what it needs, for hosts that do much else."""
+"""Seconds a guest may take to be ready: twenty times what it needs, for hosts that do much else. Like all a guest is
+allowed, it is meant of a plain kernel: another has ``Options.slower`` times as long."""
 SILENCE = 6.0
 """Seconds without a word or a heart beat (every 0.3 s) after which a guest that runs a case counts as hung."""
 STARVED = 0.25
@@ -365,7 +366,7 @@ class Machine:
             for alarm in self._pump(left):
                 if alarm is Alarm.PANIC:
                     raise self._panicked()
-                self._patience = Deadline(AFTER_OOPS)
+                self._patience = Deadline(self._slow(AFTER_OOPS))
         return self._frames.pop(0)
 
     def _granted(self, deadline: Deadline, silence: float) -> bool:
@@ -380,6 +381,10 @@ class Machine:
         if self._patience:
             self._patience.grant(waited)
         return True
+
+    def _slow(self, seconds: float) -> float:
+        """What a plain kernel is allowed, for the kernel of this guest."""
+        return seconds * self.options.slower
 
     def _gone(self) -> bool:
         return "port" not in self._open or "console" not in self._open
@@ -477,8 +482,10 @@ class Machine:
         for program in programs:
             self._heard = time.monotonic()
             self.send(channel.wait(program))
+            patience = self._slow(BOOT)
             while not (
-                isinstance(frame := self._next(Deadline(BOOT), BOOT), Event) and frame.word in ("waits", "unknown")
+                isinstance(frame := self._next(Deadline(patience), patience), Event)
+                and frame.word in ("waits", "unknown")
             ):
                 pass
 
@@ -501,7 +508,7 @@ class Machine:
 
         Raises BootError when the guest fails, InfraError when QEMU does.
         """
-        deadline = deadline or Deadline(BOOT)
+        deadline = deadline or Deadline(self._slow(BOOT))
         try:
             while True:
                 frame = self._next(deadline, deadline.seconds)
@@ -574,7 +581,7 @@ class Machine:
         """
         self.send(channel.list_tests(program))
         report = _Report()
-        self._collect(report, Deadline(seconds + AFTER_CASE), SILENCE)
+        self._collect(report, Deadline(self._slow(seconds + AFTER_CASE)), self._slow(SILENCE))
         return report.text()
 
     def run_case(
@@ -588,23 +595,23 @@ class Machine:
         host: Host | None = None,
         look: Look | None = None,
     ) -> RawResult:
-        """Run one case to whatever end it comes. ``seconds`` are the case's own.
+        """Run one case to whatever end it comes. ``seconds`` are the case's own, as a plain kernel takes them.
 
         With ``variables`` (NAME=VALUE) it can ask the ``host`` for something.
         """
         report = _Report()
-        start = Deadline(seconds + AFTER_CASE)
+        start = Deadline(self._slow(seconds + AFTER_CASE))
         self._heard = time.monotonic()
         self._look, self._report = look, report
         if look:
             self.before(channel.HOLD)
-        self.send(channel.run(program, test, seconds, variables))
-        return self._conclude(report, start, silence, host)
+        self.send(channel.run(program, test, self._slow(seconds), variables))
+        return self._conclude(report, start, self._slow(silence), host)
 
     def follow_case(self, seconds: float, silence: float = SILENCE) -> RawResult:
         """Follow the case that the kernel's command line named (``channel.parameter``)."""
         self._heard = time.monotonic()
-        return self._conclude(_Report(), Deadline(seconds + AFTER_CASE), silence)
+        return self._conclude(_Report(), Deadline(self._slow(seconds + AFTER_CASE)), self._slow(silence))
 
     def _conclude(self, report: _Report, start: Deadline, silence: float, host: Host | None = None) -> RawResult:
         ended, detail = Ended.DONE, ""

@@ -66,7 +66,8 @@ def ready(packed: Ready, cache: Cache, *, record: bool = False) -> Ready:
 
 def of_case(options: Options, program: str, test: str | None, seconds: float) -> Options:
     """The guest that runs one case, unasked, and then ends."""
-    return replace(options, extra=(*options.extra, channel.parameter(program, test, seconds)))
+    own = channel.parameter(program, test, seconds * options.slower)
+    return replace(options, extra=(*options.extra, own))
 
 
 def run(options: Options, console: Path, program: str, test: str | None, seconds: float) -> RawResult:

@@ -13,6 +13,7 @@ from harness.catalogue.model import Catalogue, Filesystem, Suite
 from harness.guest import disks, initramfs, programs
 from harness.kernel import selftests, source
 from harness.kernel.build import Kernel, build
+from harness.kernel.config import Demands, read_demands
 from harness.kernel.request import KernelRequest, compose
 from harness.machine import accel, channel, snapshot
 from harness.machine.command import Disk, Options
@@ -151,7 +152,10 @@ def pack(place: Place, job: Job, state: State, kernel: Kernel, wishes: Wishes, f
     image = catalogue.images[job.suite.image]
     filesystem = catalogue.filesystems[job.scenario.filesystem] if job.scenario.filesystem else None
     archive = _initramfs(place, job, kernel)
-    plain = Options(kernel=kernel.vmlinux, initramfs=archive, memory=image.memory, cpus=image.cpus)
+    demands = _demands(catalogue, state.base, wishes)
+    memory = image.memory + demands.memory
+    cpus = job.suite.cpus or image.cpus
+    plain = Options(kernel.vmlinux, archive, memory=memory, cpus=cpus, slower=demands.slower)
     chosen = accel.choose(wishes.accelerator, accel.boot_probe(plain, folder / "probe.console.log"), cache)
     options = replace(
         plain,
@@ -173,6 +177,12 @@ def pack(place: Place, job: Job, state: State, kernel: Kernel, wishes: Wishes, f
         accel=chosen,
         cold=wishes.cold,
     )
+
+
+def _demands(catalogue: Catalogue, base: str, wishes: Wishes) -> Demands:
+    """What the fragments of a kernel say that its guest needs."""
+    names = dict.fromkeys((*catalogue.bases[base].config, *wishes.config))
+    return sum((read_demands(catalogue.fragments[name]) for name in names), start=Demands())
 
 
 def program_names(workspace: Workspace, job: Job) -> tuple[str, ...]:
@@ -237,7 +247,9 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
 
 def _snapshot_key(ready: Ready) -> str:
     """Everything the saved guest is made of. Artefacts count by their path: that is their content's key."""
-    options = repr(sorted(asdict(ready.options).items()))
+    facts = asdict(ready.options)
+    del facts["slower"]  # what a guest is allowed is not in it
+    options = repr(sorted(facts.items()))
     disks = (str(ready.disk), str(ready.spare or ""))
     return digest("snapshot 3", accel.host_key(), ready.kernel.key, *disks, options, *ready.waiting)
 

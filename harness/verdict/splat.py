@@ -276,7 +276,7 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         r"XFS(?: \(\S+\))?: (?P<what>Internal error|Metadata (?:corruption|CRC error)|Corruption detected"
-        r"|Corruption of in-memory data|Corruption of on-disk metadata|Metadata I/O Error|Log I/O Error)",
+        r"|Corruption of in-memory data|Corruption of on-disk metadata|Metadata I/O Error(?! \(0x4\))|Log I/O Error)",
         _K.FILESYSTEM, _S.LINE,
         "XFS: {what}", "XFS found its structures wrong, in memory or on the disk",
     ),

@@ -8,22 +8,53 @@
  * charged for as long as the name stays, which is why the directory is not for
  * everybody to make names in.
  *
+ * The filesystem counts by user, or by project: then what belongs to the user
+ * here belongs to a project of that number too.
+ *
  * Without relinking every checkpoint here is refused with EBADF.
  */
 #define _GNU_SOURCE
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/quota.h>
 #include <sys/statvfs.h>
 
 #include "orphan.h"
 #include "privileges.h"
 #include "relink.h"
+#include "room.h"
 
 enum { USER = 1000, SIZE = 256 * 1024 };
+
+#ifndef PRJQUOTA
+#define PRJQUOTA 2
+#endif
 
 FIXTURE(charged)
 {
 	struct stage stage;
 };
+
+/* What the filesystem counts by. */
+static int kind(void)
+{
+	struct dqinfo info;
+
+	return quotactl(QCMD(Q_GETINFO, PRJQUOTA), getenv("LAB_DEVICE"), 0, (char *)&info) ? USRQUOTA : PRJQUOTA;
+}
+
+/* Puts a file into the user's project, or a directory with all that is made in it; 0 or -1 and errno. */
+static int join_project(const char *path, unsigned int flags)
+{
+	cleanup_close int fd = open(path, O_RDONLY);
+	struct fsxattr attributes;
+
+	if (fd < 0 || ioctl(fd, FS_IOC_FSGETXATTR, &attributes))
+		return -1;
+	attributes.fsx_projid = USER;
+	attributes.fsx_xflags |= flags;
+	return ioctl(fd, FS_IOC_FSSETXATTR, &attributes);
+}
 
 FIXTURE_SETUP(charged)
 {
@@ -43,7 +74,7 @@ static struct dqblk usage(struct __test_metadata *_metadata)
 	struct dqblk found = { 0 };
 
 	/* XFS makes no record for who was never charged. */
-	if (quotactl(QCMD(Q_GETQUOTA, USRQUOTA), getenv("LAB_DEVICE"), USER, (char *)&found) && errno != ENOENT)
+	if (quotactl(QCMD(Q_GETQUOTA, kind()), getenv("LAB_DEVICE"), USER, (char *)&found) && errno != ENOENT)
 		FAIL("Q_GETQUOTA: %s", errno_text(-errno).text);
 	return found;
 }
@@ -64,7 +95,7 @@ static void wait_until_nothing_is_charged(struct __test_metadata *_metadata)
 static void limit(struct __test_metadata *_metadata, struct dqblk limits)
 {
 	limits.dqb_valid = QIF_LIMITS;
-	ASSERT_OK(quotactl(QCMD(Q_SETQUOTA, USRQUOTA), getenv("LAB_DEVICE"), USER, (char *)&limits));
+	ASSERT_OK(quotactl(QCMD(Q_SETQUOTA, kind()), getenv("LAB_DEVICE"), USER, (char *)&limits));
 }
 
 /* The user's file, open and unlinked; the user goes on, with what a checkpoint takes. */
@@ -85,6 +116,8 @@ static void make_users_file(struct __test_metadata *_metadata)
 {
 	make_file(_metadata, "a", "");
 	ASSERT_OK(chown("a", USER, USER));
+	if (kind() == PRJQUOTA)
+		ASSERT_OK(join_project("a", 0));
 }
 
 /*
@@ -144,12 +177,23 @@ TEST_F(charged, checkpoint_at_the_limit)
  */
 static int try_as_user(const char *path)
 {
-	int fd;
+	int counted_by = kind();
+	int fd, error = 0;
 
 	if (become(USER, 0))
 		return 1;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	return fd < 0 ? errno : 0;
+	if (fd < 0 || (counted_by == PRJQUOTA && join_project(path, 0)))
+		error = errno;
+	if (fd >= 0 && error)
+		unlink(path);
+	return error;
+}
+
+/* XFS says of a project at its limit what it would say of a full filesystem. */
+static int refusal(void)
+{
+	return kind() == PRJQUOTA && !strcmp(getenv("LAB_FS"), "xfs") ? ENOSPC : EDQUOT;
 }
 
 static int outcome_as_user(struct __test_metadata *_metadata, const char *path)
@@ -169,11 +213,52 @@ TEST_F(charged, name_pins_what_is_charged)
 	make_users_file(_metadata);
 	ASSERT_CHECKPOINT(&self->stage, "holds");
 	relinked = ASSERT_RELINKED(1);
-	ASSERT_EQ(EDQUOT, outcome_as_user(_metadata, "b"));
+	ASSERT_EQ(refusal(), outcome_as_user(_metadata, "b"));
 	ASSERT_OK(unlink(relinked.path[0]));
 	wait_until_nothing_is_charged(_metadata);
 	ASSERT_EQ(0, outcome_as_user(_metadata, "b"));
 	self->stage.remains = "b lost+found";
+}
+
+/*
+ * A name may make the directory grow, and that is charged to the directory's
+ * owner.
+ *
+ * 1. the directory for names is the user's, and no further name fits into it;
+ *    the user may have no more than is charged.
+ * 2. Checkpoint by the user, whom limits hold: EDQUOT. No name; the file has no
+ *    link.
+ */
+SUBJECT(is_refused)
+{
+	int fd = hold_as_user();
+
+	if (event() == REFUSED)
+		MUST_EQ(0, subject_stat(fd).st_nlink);
+}
+
+static void give_directory_to_user(struct __test_metadata *_metadata)
+{
+	ASSERT_OK(chown(CHECKPOINT_DIR, USER, USER));
+	if (kind() == PRJQUOTA)
+		ASSERT_OK(join_project(CHECKPOINT_DIR, 0));
+}
+
+TEST_F(charged, directory_of_an_owner_at_the_limit)
+{
+	struct statvfs disk;
+
+	ASSERT_OK(statvfs(".", &disk));
+	make_file(_metadata, "seed", "");
+	fill_directory(_metadata, "seed", CHECKPOINT_DIR, disk.f_bsize);
+	give_directory_to_user(_metadata);
+	make_users_file(_metadata);
+	/* The file that it is about to write, and the block that the directory has. */
+	limit(_metadata, (struct dqblk){ .dqb_bhardlimit = (SIZE + disk.f_bsize) / 1024 });
+	ASSERT_CHECKPOINT_ERRNO(-EDQUOT, &self->stage, "is_refused");
+	remove_tree(_metadata, CHECKPOINT_DIR);
+	wait_until_nothing_is_charged(_metadata);
+	self->stage.remains = "lost+found seed";
 }
 
 SUBJECT_HARNESS_MAIN

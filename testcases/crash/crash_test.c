@@ -27,6 +27,7 @@
 
 #include "phase.h"
 #include "relink.h"
+#include "room.h"
 
 #define CARRIED	"carried"
 #define SPARE	"/tmp/spare"
@@ -406,21 +407,6 @@ TEST_F(crash, power_cut_while_held)
 	assert_inodes(_metadata, 0);
 }
 
-/* Names in a directory until not even the shortest fits into its first block. */
-static void fill_directory(struct __test_metadata *_metadata, const char *folder, long block)
-{
-	long left = block - 3 * 12;	/* . and .. and, where there is one, the checksum */
-	char path[512];
-
-	while (left >= 12) {
-		long entry = left < 248 ? left / 4 * 4 : 248;
-
-		snprintf(path, sizeof(path), "%s/%0*ld", folder, (int)entry - 8, left);
-		ASSERT_OK(link("filler", path));
-		left -= entry;
-	}
-}
-
 /* No block is left, whoever asks. */
 static void fill_disk(struct __test_metadata *_metadata)
 {
@@ -458,12 +444,58 @@ TEST_F_TIMEOUT(crash, refused_name_keeps_the_orphan, 120)
 		make_file(_metadata, "filler", "");
 		remember_inodes(_metadata);
 		ASSERT_OK(statvfs(".", &disk));
-		fill_directory(_metadata, CHECKPOINT_DIR, disk.f_bsize);
+		fill_directory(_metadata, "filler", CHECKPOINT_DIR, disk.f_bsize);
 		fill_disk(_metadata);
 		child = stage_spawn(_metadata, argv, NULL);
 		wait_holder(_metadata, &self->stage, child, -ENOSPC);
 		phase_ends("power cut");
 	}
+	assert_inodes(_metadata, 0);
+}
+
+/*
+ * The filesystem gives up, as it does on an error of its disk: no link can be
+ * made, and what was an orphan has to stay one.
+ *
+ * 1. Checkpoint and restart of a task, as long as that works. Another holds a
+ *    file without a name; everything is on the disk. The filesystem is shut
+ *    down. Checkpoint: EIO. Power cut.
+ * 2. No name; the inode is free.
+ */
+SUBJECT(shut_down)
+{
+	int fd = new_orphan("a", "orphan");
+	int root = MUST(open(".", O_RDONLY));
+	__u32 flush_first = 0;
+	struct stat found;
+
+	sync();
+	MUST(ioctl(root, _IOR('X', 125, __u32), &flush_first));
+	close(root);
+	event();
+	/* XFS says nothing more of an inode either. */
+	if (!fstat(fd, &found))
+		MUST_EQ(0, found.st_nlink);
+	tell("holds", 1);
+	for (;;)
+		pause();
+}
+
+TEST_F(crash, shut_down_keeps_the_orphan)
+{
+	char *argv[] = { "subject", "--subject", "shut_down", "0", self->stage.folder, NULL };
+	pid_t child;
+
+	if (PHASE() == 1) {
+		ASSERT_CHECKPOINT(&self->stage, "orphan");
+		ASSERT_RESTART(&self->stage);
+		stage_renew(_metadata, &self->stage);
+		remember_inodes(_metadata);
+		child = stage_spawn(_metadata, argv, NULL);
+		wait_holder(_metadata, &self->stage, child, -EIO);
+		phase_ends("power cut");
+	}
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
 	assert_inodes(_metadata, 0);
 }
 

@@ -126,6 +126,18 @@ static inline void stage_renew(struct __test_metadata *_metadata, struct stage *
 	stage->tried = 0;
 }
 
+/* Stages for so many subjects at once, each in a folder of its own below the stage's. */
+static inline void stage_divide(struct __test_metadata *_metadata, const struct stage *stage, struct stage *stages,
+				int count)
+{
+	for (int i = 0; i < count; i++) {
+		stages[i] = *stage;
+		ASSERT_GT((int)sizeof(stages[i].folder),
+			  snprintf(stages[i].folder, sizeof(stages[i].folder), "%s/%d", stage->folder, i));
+		ASSERT_OK(mkdir(stages[i].folder, 0700));
+	}
+}
+
 /* The names the checkpoint made, each of the right form. */
 static inline struct relinked relinked_names(struct __test_metadata *_metadata, const char *file, int line, int least,
 					     int most)

@@ -644,4 +644,53 @@ TEST_F(mounts, path_just_short_enough)
 	ASSERT_NAMES(CHECKPOINT_DIR, "");
 }
 
+/*
+ * A root that was removed. What the task runs is not below it, and nothing else
+ * can be: an image would have no path for anything.
+ *
+ * 1. a task makes a directory its root, and the directory is removed.
+ * 2. Freeze the task, checkpoint: EBADF. Neither name nor stand-in. Thawed, it
+ *    has its root as before.
+ */
+static void live_in(const char *folder)
+{
+	if (!stage_enter_cgroup() && !chroot(folder) && !chdir("/"))
+		for (;;)
+			pause();
+	_exit(EXIT_FAILURE);
+}
+
+static bool has_root(pid_t child, const char *end)
+{
+	char path[64], root[256] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/root", child);
+	return readlink(path, root, sizeof(root) - 1) > 0 && strstr(root, end);
+}
+
+TEST_F(mounts, root_that_was_removed)
+{
+	cleanup_close int image = subject_open(self->stage.folder, "image", 1, O_RDWR | O_CREAT | O_EXCL);
+	cleanup_close int log = subject_open(self->stage.folder, "kernel", 1, O_WRONLY | O_CREAT | O_EXCL);
+	pid_t child;
+	long result;
+
+	stage_make_cgroup(_metadata);
+	ASSERT_OK(mkdir("root", 0700));
+	child = ASSERT_OK(fork());
+	if (!child)
+		live_in("root");
+	while (!has_root(child, "/root"))
+		usleep(1000);
+	ASSERT_OK(rmdir("root"));
+	stage_freeze(_metadata, true);
+	result = sys_checkpoint(child, image, CHECKPOINT_SUBTREE, log);
+	stage_freeze(_metadata, false);
+	ASSERT_TRUE(has_root(child, "/root (deleted)"));
+	ASSERT_OK(kill(child, SIGKILL));
+	stage_wait_for(_metadata, child);
+	ASSERT_ERRNO_EQ(-EBADF, result);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
 SUBJECT_HARNESS_MAIN

@@ -11,6 +11,7 @@
  * Without relinking every checkpoint here is refused with EBADF.
  */
 #define _GNU_SOURCE
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 
 #include "orphan.h"
@@ -276,22 +277,12 @@ static void run_one(struct __test_metadata *_metadata, struct stage *stage)
 	_exit(0);
 }
 
-static void make_stages(struct __test_metadata *_metadata, const struct stage *stage, struct stage *stages)
-{
-	for (int i = 0; i < TASKS; i++) {
-		stages[i] = *stage;
-		ASSERT_GT((int)sizeof(stages[i].folder),
-			  snprintf(stages[i].folder, sizeof(stages[i].folder), "%s/%d", stage->folder, i));
-		ASSERT_OK(mkdir(stages[i].folder, 0700));
-	}
-}
-
 TEST_F(repeat, eight_tasks_at_once)
 {
 	struct stage stages[TASKS];
 	pid_t children[TASKS];
 
-	make_stages(_metadata, &self->stage, stages);
+	stage_divide(_metadata, &self->stage, stages, TASKS);
 	for (int i = 0; i < TASKS; i++) {
 		children[i] = ASSERT_OK(fork());
 		if (!children[i])
@@ -307,111 +298,6 @@ TEST_F(repeat, eight_tasks_at_once)
 		ASSERT_RELINKED((TASKS - 1 - i) * EACH);
 		remove_tree(_metadata, stages[i].folder);
 	}
-}
-
-/*
- * What made ext3 link an inode that it was about to free was a link that raced
- * with an unlink. Here names of the same few files come and go in many hands
- * while others are checkpointed.
- *
- * 1. so many tasks, each again and again: open a file, link it, unlink both
- *    names, checkpoint, close it. Others link, rename and unlink without pause.
- * 2. As many names as checkpoints, each of one link; remove them. The
- *    filesystem is unmounted and checked afterwards, as after each case.
- */
-enum { STORMS = 3, ROUNDS = 6, NOISES = 2 };
-
-SUBJECT(stormy)
-{
-	char one[32], two[32];
-
-	snprintf(one, sizeof(one), "%d-one", getpid());
-	snprintf(two, sizeof(two), "%d-two", getpid());
-	for (int round = 0; round < ROUNDS; round++) {
-		int fd = new_file(one, "storm");
-
-		MUST(link(one, two));
-		MUST(unlink(one));
-		MUST(unlink(two));
-		if (event() != ORIGINAL)
-			return;
-		MUST_EQ(1, subject_stat(fd).st_nlink);
-		close(fd);
-	}
-}
-
-static void make_noise(int number)
-{
-	char one[32], two[32], three[32];
-
-	snprintf(one, sizeof(one), "noise-%d-1", number);
-	snprintf(two, sizeof(two), "noise-%d-2", number);
-	snprintf(three, sizeof(three), CHECKPOINT_DIR "/noise-%d", number);
-	for (;;) {
-		int fd = open(one, O_RDWR | O_CREAT | O_EXCL, 0600);
-
-		if (fd < 0 || link(one, two) || unlink(one) || link(two, three) || rename(two, one) ||
-		    unlink(three) || unlink(one))
-			_exit(1);
-		close(fd);
-	}
-}
-
-static void end_noise(struct __test_metadata *_metadata, pid_t noise)
-{
-	int status;
-
-	ASSERT_OK(kill(noise, SIGKILL));
-	status = stage_wait_for(_metadata, noise);
-	ASSERT_TRUE(WIFSIGNALED(status));
-}
-
-static void run_storm(struct __test_metadata *_metadata, struct stage *stage)
-{
-	ASSERT_CHECKPOINT(stage, "stormy");
-	_exit(0);
-}
-
-/* The names of checkpoints go; how many there were. What the noise was killed at goes too. */
-static int sweep(struct __test_metadata *_metadata, const char *folder)
-{
-	cleanup_closedir DIR *dir = opendir(folder);
-	struct dirent *entry;
-	int relinked = 0;
-
-	ASSERT_NE(NULL, dir);
-	while ((entry = readdir(dir))) {
-		relinked += !strncmp(entry->d_name, "unlink-at-restart-", 18);
-		if (!strncmp(entry->d_name, "unlink-at-restart-", 18) || !strncmp(entry->d_name, "noise-", 6))
-			ASSERT_OK(unlinkat(dirfd(dir), entry->d_name, 0));
-	}
-	return relinked;
-}
-
-TEST_F(repeat, storm_of_links_and_checkpoints)
-{
-	struct stage stages[TASKS];
-	pid_t storms[STORMS], noises[NOISES];
-
-	make_stages(_metadata, &self->stage, stages);
-	for (int i = 0; i < NOISES; i++) {
-		noises[i] = ASSERT_OK(fork());
-		if (!noises[i])
-			make_noise(i);
-	}
-	for (int i = 0; i < STORMS; i++) {
-		storms[i] = ASSERT_OK(fork());
-		if (!storms[i])
-			run_storm(_metadata, &stages[i]);
-	}
-	for (int i = 0; i < STORMS; i++)
-		ASSERT_EQ(0, stage_wait_for(_metadata, storms[i]));
-	for (int i = 0; i < NOISES; i++)
-		end_noise(_metadata, noises[i]);
-	ASSERT_EQ(STORMS * ROUNDS, sweep(_metadata, CHECKPOINT_DIR));
-	sweep(_metadata, ".");
-	for (int i = 0; i < TASKS; i++)
-		remove_tree(_metadata, stages[i].folder);
 }
 
 /*
@@ -463,6 +349,52 @@ TEST_F(repeat, watchers_see_a_name_come_and_go)
 	seen = read_watch(_metadata, watch);
 	ASSERT_EQ(0, seen.created);
 	ASSERT_EQ(1, seen.deleted);
+	ASSERT_STREQ(strrchr(relinked.path[0], '/') + 1, seen.name);
+}
+
+/*
+ * The same for who is told of the directory by fanotify, with the names.
+ */
+static struct seen read_group(struct __test_metadata *_metadata, int group)
+{
+	char bytes[4096] __attribute__((aligned(8)));
+	const struct fanotify_event_metadata *entry = (const void *)bytes;
+	struct seen seen = { 0 };
+	ssize_t got = read(group, bytes, sizeof(bytes));
+
+	if (got < 0 && errno != EAGAIN)
+		FAIL("read of the group: %s", errno_text(-errno).text);
+	for (; got > 0 && FAN_EVENT_OK(entry, got); entry = FAN_EVENT_NEXT(entry, got)) {
+		const struct fanotify_event_info_fid *info = (const void *)(entry + 1);
+		const struct file_handle *handle = (const void *)info->handle;
+
+		ASSERT_EQ(FAN_EVENT_INFO_TYPE_DFID_NAME, info->hdr.info_type);
+		seen.created += !!(entry->mask & FAN_CREATE);
+		seen.deleted += !!(entry->mask & FAN_DELETE);
+		seen.others += !(entry->mask & (FAN_CREATE | FAN_DELETE));
+		snprintf(seen.name, sizeof(seen.name), "%s", (const char *)handle->f_handle + handle->handle_bytes);
+	}
+	return seen;
+}
+
+TEST_F(repeat, fanotify_tells_of_a_name)
+{
+	int group = ASSERT_OK(fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_CLOEXEC | FAN_NONBLOCK, 0));
+	struct relinked relinked;
+	struct seen seen;
+
+	ASSERT_OK(fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_ONLYDIR, FAN_CREATE | FAN_DELETE | FAN_MOVE,
+				AT_FDCWD, CHECKPOINT_DIR));
+	ASSERT_CHECKPOINT(&self->stage, "plain");
+	relinked = ASSERT_RELINKED(1);
+	seen = read_group(_metadata, group);
+	ASSERT_EQ(1, seen.created);
+	ASSERT_EQ(0, seen.deleted + seen.others);
+	ASSERT_STREQ(strrchr(relinked.path[0], '/') + 1, seen.name);
+	ASSERT_RESTART(&self->stage);
+	seen = read_group(_metadata, group);
+	ASSERT_EQ(1, seen.deleted);
+	ASSERT_EQ(0, seen.created + seen.others);
 	ASSERT_STREQ(strrchr(relinked.path[0], '/') + 1, seen.name);
 }
 

@@ -12,6 +12,7 @@
  * passes in both states: there it shows that relinking changed nothing.
  */
 #define _GNU_SOURCE
+#include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -272,6 +273,46 @@ TEST_F(rollback, names_of_others_are_left_alone)
 	ASSERT_HOLDS(FOREIGN_FILE, "not yours");
 	ASSERT_OK(unlink(FOREIGN_FILE));
 	ASSERT_OK(rmdir(FOREIGN_FOLDER));
+}
+
+/*
+ * Direct I/O in flight on an unlinked file: what it will have written nobody
+ * knows yet. Core takes no task that can have some, whether it has ended or not.
+ */
+static void write_meanwhile(int fd)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	struct iocb write = {
+		.aio_lio_opcode = IOCB_CMD_PWRITE,
+		.aio_fildes = fd,
+		.aio_buf = (uintptr_t)page,
+		.aio_nbytes = sizeof(page),
+	};
+	struct iocb *writes[] = { &write };
+	aio_context_t context = 0;
+
+	MUST(syscall(SYS_io_setup, 1, &context));
+	MUST_EQ(1, syscall(SYS_io_submit, context, 1, writes));
+}
+
+SUBJECT(writer)
+{
+	struct held held = hold();
+	int fd = open("c", O_RDWR | O_CREAT | O_EXCL | O_DIRECT, 0600);
+
+	/* tmpfs of 6.1 has no O_DIRECT. */
+	if (fd < 0)
+		fd = MUST(open("c", O_RDWR | O_CREAT, 0600));
+	MUST(unlink("c"));
+	write_meanwhile(fd);
+	must_roll_back(&held);
+}
+
+TEST_F(rollback, direct_io_in_flight)
+{
+	ASSERT_CHECKPOINT_ERRNO(-EBUSY, &self->stage, "writer");
+	ASSERT_LOG(&self->stage, "asynchronous I/O");
+	assert_rolled_back(_metadata);
 }
 
 /*

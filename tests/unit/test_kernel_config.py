@@ -111,3 +111,18 @@ def test_the_fragments_of_the_lab_are_understood_and_give_reasons():
     for path in (find_workspace().root / "kernel-patches" / "config").glob("*.config"):
         assert config.read_fragment(path), path
         assert path.read_text().startswith("# "), path
+
+
+def test_what_a_fragment_demands_of_a_guest_is_read_and_adds_up(tmp_path):
+    one, other = tmp_path / "a.config", tmp_path / "b.config"
+    one.write_text("# Checked.\n#: slower = 4\n#: memory = 256\nCONFIG_A=y\n")
+    other.write_text("# Watched.\n#: slower = 1.5\nCONFIG_B=y\n")
+    assert config.read_demands(one) + config.read_demands(other) == config.Demands(6.0, 256)
+    assert [option.name for option in config.read_fragment(one)] == ["CONFIG_A"]
+
+
+def test_a_demand_that_is_not_known_is_an_error_with_its_line(tmp_path):
+    path = tmp_path / "a.config"
+    path.write_text("# Checked.\n#: slowed = 4\n")
+    with pytest.raises(DeclarationError, match=r"a\.config:2.*slowed"):
+        config.read_demands(path)
