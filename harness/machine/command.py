@@ -220,7 +220,9 @@ def _disk(number: int, disk: Disk) -> list[str]:
         return _logged_disk(number, disk, disk.writes)
     # unsafe: the image outlives no power cut of the host, and flushes of the guest need not reach its platters.
     drive = f"file={_quoted(disk.path)},format=raw,if=none,id=disk{number},cache=unsafe,discard=unmap"
-    drive += ",read-only=on" if disk.read_only else ""
+    # A disk that nobody writes for a while (a guest that is saved) would be opened anew, read-only and by its name; in
+    # a fork of a zygote the name is another guest's disk.
+    drive += ",read-only=on" if disk.read_only else ",auto-read-only=off"
     return ["-drive", drive, "-device", f"virtio-blk-device,drive=disk{number}"]
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from harness.errors import InfraError
 from harness.guest import disks
-from harness.machine import snapshot
+from harness.machine import channel, snapshot
 from harness.machine.command import Disk
+from harness.machine.console import wait_for_prompt
 from harness.machine.deadline import Deadline
 from harness.machine.machine import Ended, Machine
 from harness.machine.zygote import zygote
@@ -114,3 +115,21 @@ def test_a_guest_that_does_not_survive_the_rehearsal_is_no_zygote(nest, tmp_path
     os.truncate(tmp_path / "zygote.img", 4096)  # its filesystem is gone, though it is mounted
     with pytest.raises(InfraError, match="rehears"), standing:
         pass
+
+
+def test_a_fork_can_be_kept_as_its_case_left_it_and_opened_again(nest, tmp_path):
+    options, standing = nest
+    with standing as parent, fork(options, parent, tmp_path) as machine:
+
+        def keep():
+            snapshot.save_whole(machine, tmp_path / "state")
+            disks.copy_sparse(machine.options.disks[0].path, tmp_path / "kept.img")
+
+        result = machine.run_case(PROGRAM, "leaves_mounts", look=lambda raw: machine.standing_still(keep))
+        assert (result.ended, result.unmount) == (Ended.DONE, "ok")
+    kept = dataclasses.replace(options, save=None, disks=(Disk(tmp_path / "kept.img"),), restore=True, named=True)
+    with snapshot.restored(kept, tmp_path / "state", tmp_path / "again.log") as machine:
+        machine.send(channel.SHELL)
+        wait_for_prompt(machine.console_socket)
+        machine.console_socket.sendall(b"cat /proc/mounts\n")
+        assert b"/mnt/below/deeper" in wait_for_prompt(machine.console_socket)
