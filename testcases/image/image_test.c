@@ -13,7 +13,7 @@
  *	  when a restart failed.
  *
  * 1. A task with a file without a name (two descriptors, one mapping), a file
- *    with a name is checkpointed.
+ *    with a name, a pipe, a FIFO and an event counter is checkpointed.
  * 2. Its image is changed, by a number (mutant.h), and restarted by root and by
  *    nobody, who here may read and write all that root may.
  * 3. After each restart: files, names, links and contents are what they were;
@@ -27,6 +27,7 @@
 #define _GNU_SOURCE
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -93,6 +94,21 @@ FIXTURE_TEARDOWN(image)
 {
 }
 
+/* What has contents that are in no file, and records for them. */
+static void hold_contents(void)
+{
+	int ends[2], fifo;
+
+	MUST(pipe2(ends, O_DIRECT));
+	MUST_WRITE(ends[1], "one packet");
+	MUST_WRITE(ends[1], "another");
+	MUST(mkfifo("fifo", 0666));
+	fifo = MUST(open("fifo", O_RDWR | O_NONBLOCK));
+	MUST(open("fifo", O_RDONLY));
+	MUST_WRITE(fifo, "of the FIFO");
+	MUST(eventfd(3, EFD_SEMAPHORE));
+}
+
 SUBJECT(target)
 {
 	int fd = MUST(open("orphan", O_RDWR | O_CREAT | O_EXCL, 0666));
@@ -104,6 +120,7 @@ SUBJECT(target)
 	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
 		SUBJECT_FAIL("mmap: %s", errno_text(-errno).text);
 	MUST(unlink("orphan"));
+	hold_contents();
 	come_back();
 	_exit(CAME_BACK);
 }

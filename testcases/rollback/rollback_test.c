@@ -71,23 +71,47 @@ static void assert_rolled_back(struct __test_metadata *_metadata)
 	ASSERT_NAMES("lost+found", "checkpoint");
 }
 
-/* A descriptor of something that core does not save: EBADF. */
-SUBJECT(pipes)
+/* A process that is no child of the subject's, and has what the subject has open; it says its number through a pipe. */
+static pid_t new_stranger(const int ends[2])
 {
-	struct held held = hold();
+	pid_t child = MUST(fork()), stranger;
+
+	if (!child) {
+		if (fork())
+			_exit(0);
+		stranger = getpid();
+		alarm(60);
+		if (chdir("/") || write(ends[1], &stranger, sizeof(stranger)) != sizeof(stranger))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	MUST(waitpid(child, NULL, 0));
+	MUST_EQ((long)sizeof(stranger), read(ends[0], &stranger, sizeof(stranger)));
+	return stranger;
+}
+
+/* Somebody else has the pipe open as well: EBUSY, at the very end, when all that the task holds has been written. */
+SUBJECT(shared_pipe)
+{
+	struct held held = { 0 };
+	pid_t stranger;
 	int ends[2];
 
 	MUST(pipe(ends));
+	stranger = new_stranger(ends);
+	held = hold();
 	must_roll_back(&held);
+	MUST(kill(stranger, SIGKILL));
 }
 
-TEST_F(rollback, a_pipe)
+TEST_F(rollback, a_pipe_that_others_have)
 {
-	ASSERT_CHECKPOINT_ERRNO(-EBADF, &self->stage, "pipes");
+	ASSERT_CHECKPOINT_ERRNO(-EBUSY, &self->stage, "shared_pipe");
 	assert_rolled_back(_metadata);
 }
 
-/* As above. */
+/* A descriptor of something that core does not save: EBADF. */
 SUBJECT(sockets)
 {
 	struct held held = hold();
@@ -243,7 +267,7 @@ SUBJECT(temporary)
 	struct held held = hold();
 	int temporary = MUST(open(".", O_RDWR | O_TMPFILE, 0600)), ends[2];
 
-	MUST(pipe(ends));
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 	must_roll_back(&held);
 	MUST(linkat(temporary, "", AT_FDCWD, "linked", AT_EMPTY_PATH));
 }
@@ -268,7 +292,7 @@ TEST_F(rollback, names_of_others_are_left_alone)
 {
 	make_file(_metadata, FOREIGN_FILE, "not yours");
 	ASSERT_OK(mkdir(FOREIGN_FOLDER, 0700));
-	ASSERT_CHECKPOINT_ERRNO(-EBADF, &self->stage, "pipes");
+	ASSERT_CHECKPOINT_ERRNO(-EBADF, &self->stage, "sockets");
 	ASSERT_NAMES(CHECKPOINT_DIR, "unlink-at-restart-0badc0de-1 unlink-at-restart-0badc0de-2");
 	ASSERT_HOLDS(FOREIGN_FILE, "not yours");
 	ASSERT_OK(unlink(FOREIGN_FILE));
@@ -318,7 +342,7 @@ TEST_F(rollback, direct_io_in_flight)
 /*
  * A checkpoint that failed is no reason for the next to fail.
  *
- * 1. a checkpoint is refused for a pipe; the pipe is closed.
+ * 1. a checkpoint is refused for sockets; they are closed.
  * 2. Checkpoint: one name for each of the three. Restart.
  */
 SUBJECT(second_try)
@@ -326,9 +350,9 @@ SUBJECT(second_try)
 	struct held held = hold();
 	int ends[2];
 
-	MUST(pipe(ends));
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 	if (event() != REFUSED)
-		return;
+		SUBJECT_FAIL("the checkpoint of sockets was not refused");
 	MUST(close(ends[0]));
 	MUST(close(ends[1]));
 	come_back();

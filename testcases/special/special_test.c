@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Unlinked things that are no plain files: nodes, sockets, links, descriptors
- * that were opened by O_PATH, memory files.
+ * Unlinked things that are no plain files: nodes, FIFOs, sockets, links,
+ * descriptors that were opened by O_PATH, memory files.
  *
  * What checkpoint cannot save it refuses, whether it has a name or not. A
  * refusal must come before a name is made, or take it away: the directory is
@@ -97,6 +97,112 @@ TEST_F(special, node_of_the_null_device)
 	ASSERT_CHECKPOINT(&self->stage, "null_node");
 	relinked = ASSERT_RELINKED(1);
 	ASSERT_TRUE(S_ISCHR(stat_of(_metadata, relinked.path[0]).st_mode));
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
+ * A FIFO: what is in it is nowhere but in it, and a new one of that name is
+ * another.
+ *
+ * 1. make a FIFO, open both ends, write, unlink it; make another of that name.
+ * 2. Checkpoint: one name, of a FIFO, though two files are open. Restart.
+ * 3. The inode of before, without a link; what was written is read. The other
+ *    FIFO is empty.
+ */
+SUBJECT(fifo)
+{
+	struct stat before;
+	int reader, writer, other;
+	char seen[16] = "";
+
+	MUST(mkfifo("fifo", 0600));
+	reader = MUST(open("fifo", O_RDONLY | O_NONBLOCK));
+	writer = MUST(open("fifo", O_WRONLY));
+	MUST_WRITE(writer, "unread");
+	MUST(unlink("fifo"));
+	MUST(mkfifo("fifo", 0600));
+	before = subject_stat(reader);
+	come_back();
+	MUST_EQ(before.st_ino, subject_stat(reader).st_ino);
+	MUST_EQ(before.st_ino, subject_stat(writer).st_ino);
+	MUST_EQ(0, subject_stat(reader).st_nlink);
+	other = MUST(open("fifo", O_RDONLY | O_NONBLOCK));
+	MUST_EQ(0, read(other, seen, sizeof(seen)));
+	MUST_WRITE(writer, ", more");
+	MUST_EQ(12, read(reader, seen, sizeof(seen)));
+	MUST_EQ(0, strcmp(seen, "unread, more"));
+	close(writer);
+	MUST_EQ(0, read(reader, seen, sizeof(seen)));
+	MUST(unlink("fifo"));
+}
+
+TEST_F(special, fifo_with_data)
+{
+	struct relinked relinked;
+
+	ASSERT_CHECKPOINT(&self->stage, "fifo");
+	relinked = ASSERT_RELINKED(1);
+	ASSERT_TRUE(S_ISFIFO(stat_of(_metadata, relinked.path[0]).st_mode));
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
+ * To open the end for writing of a FIFO without a reader fails, or waits for one.
+ *
+ * 1. open both ends, write, close the end for reading, unlink the FIFO.
+ * 2. Checkpoint: one name. Restart.
+ * 3. EPIPE. Who opens the other end, which takes /proc/self/fd, reads what was written.
+ */
+SUBJECT(fifo_writer)
+{
+	int reader, writer;
+	char path[64], seen[16] = "";
+
+	MUST_EQ(0, signal(SIGPIPE, SIG_IGN) == SIG_ERR);
+	MUST(mkfifo("fifo", 0600));
+	reader = MUST(open("fifo", O_RDONLY | O_NONBLOCK));
+	writer = MUST(open("fifo", O_WRONLY));
+	MUST_WRITE(writer, "unread");
+	close(reader);
+	MUST(unlink("fifo"));
+	come_back();
+	MUST_EQ(O_WRONLY, fcntl(writer, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+	MUST_FAIL(-EPIPE, write(writer, "x", 1));
+	MUST_EQ(0, subject_stat(writer).st_nlink);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", writer);
+	reader = MUST(open(path, O_RDONLY));
+	MUST_EQ(6, read(reader, seen, sizeof(seen)));
+	MUST_EQ(0, strcmp(seen, "unread"));
+}
+
+TEST_F(special, fifo_end_for_writing_only)
+{
+	ASSERT_CHECKPOINT(&self->stage, "fifo_writer");
+	ASSERT_RELINKED(1);
+	ASSERT_RESTART(&self->stage);
+	ASSERT_NAMES(CHECKPOINT_DIR, "");
+}
+
+/*
+ * A restart that fails takes nothing: the name stays, and the FIFO stays empty.
+ *
+ * 1. checkpoint as above; somebody opens the name.
+ * 2. Restart: EBUSY. The name is there.
+ * 3. They close it. Restart.
+ */
+TEST_F(special, fifo_that_somebody_opened)
+{
+	struct relinked relinked;
+	int fd;
+
+	ASSERT_CHECKPOINT(&self->stage, "fifo");
+	relinked = ASSERT_RELINKED(1);
+	fd = ASSERT_OK(open(relinked.path[0], O_RDWR | O_NONBLOCK | O_CLOEXEC));
+	ASSERT_RESTART_ERRNO(-EBUSY, &self->stage);
+	ASSERT_RELINKED(1);
+	close(fd);
 	ASSERT_RESTART(&self->stage);
 	ASSERT_NAMES(CHECKPOINT_DIR, "");
 }

@@ -141,6 +141,17 @@ static const struct record_type record_types[] = {
 	  FIELDS(FIELD(ckpt_hdr_shmem, size, DECIMAL), FIELD(ckpt_hdr_shmem, flags, HEX)), NULL },
 	{ CKPT_HDR_PAGES, "pages", sizeof(struct ckpt_hdr_pages),
 	  FIELDS(FIELD(ckpt_hdr_pages, addr, HEX), FIELD(ckpt_hdr_pages, nr_pages, DECIMAL)), NULL },
+#ifdef CKPT_FILE_PIPE /* a series that has them */
+	{ CKPT_HDR_PIPE, "pipe", sizeof(struct ckpt_hdr_pipe),
+	  FIELDS(FIELD(ckpt_hdr_pipe, objref, DECIMAL), FIELD(ckpt_hdr_pipe, flags, HEX),
+		 FIELD(ckpt_hdr_pipe, size, DECIMAL)), NULL },
+	{ CKPT_HDR_PIPE_BUF, "pipe-buf", sizeof(struct ckpt_hdr_pipe_buf),
+	  FIELDS(FIELD(ckpt_hdr_pipe_buf, nr_bytes, DECIMAL), FIELD(ckpt_hdr_pipe_buf, flags, HEX)), NULL },
+#endif
+#ifdef CKPT_FILE_EVENTFD
+	{ CKPT_HDR_EVENTFD, "eventfd", sizeof(struct ckpt_hdr_eventfd),
+	  FIELDS(FIELD(ckpt_hdr_eventfd, count, DECIMAL), FIELD(ckpt_hdr_eventfd, flags, HEX)), NULL },
+#endif
 };
 
 /* The image as it is read: how far, and what is wrong with it. */
@@ -242,6 +253,7 @@ static void print_field(const struct field *field, const unsigned char *record)
 struct object {
 	uint32_t number;
 	uint32_t restart_flags;
+	uint32_t pipe;		/* of which it is an end, or 0 */
 	uint64_t offset;
 	char name[256];
 	char users[256];
@@ -304,6 +316,18 @@ static void note_name(const unsigned char *record, size_t length)
 	memcpy(objects.last->name, record + sizeof(struct ckpt_hdr_fname), size);
 }
 
+#ifdef CKPT_FILE_PIPE
+/* Ends of one pipe have its number in common. */
+static void note_pipe(const unsigned char *record)
+{
+	struct ckpt_hdr_pipe pipe;
+
+	memcpy(&pipe, record, sizeof(pipe));
+	if (objects.last)
+		objects.last->pipe = pipe.objref;
+}
+#endif
+
 static void note_vma(const unsigned char *record)
 {
 	struct ckpt_hdr_vma vma;
@@ -333,6 +357,11 @@ static void note_record(const struct reader *reader, const unsigned char *record
 	case CKPT_HDR_FNAME:
 		note_name(record, head->len);
 		break;
+#ifdef CKPT_FILE_PIPE
+	case CKPT_HDR_PIPE:
+		note_pipe(record);
+		break;
+#endif
 	case CKPT_HDR_FD:
 		note_descriptor(record);
 		break;
@@ -361,6 +390,8 @@ static void print_objects(void)
 		print_text((const unsigned char *)object->name, sizeof(object->name));
 		if (object->restart_flags)
 			printf(" relinked (restart flags %#x)", object->restart_flags);
+		if (object->pipe)
+			printf(" end of pipe %u", object->pipe);
 		printf(":%s\n", *object->users ? object->users : " nobody");
 	}
 	if (objects.more)
