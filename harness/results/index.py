@@ -149,6 +149,11 @@ def find(runs: Path, name: str) -> Entry:
     raise UserError(f"there is no run {name!r}", hint=hint)
 
 
+def outcome(folder: Path) -> CaseResult:
+    """What became of one case, from its folder. Raises InfraError for what is missing or cannot be read."""
+    return _read(folder / OUTCOME, CaseResult)
+
+
 def load_case(folder: Path) -> tuple[CaseRecord, CaseResult]:
     """What was saved of one case.
 

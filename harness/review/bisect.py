@@ -58,12 +58,12 @@ def _ask(desk: Desk, pattern: str, position: int, wishes: Wishes, watcher: Watch
     name = state if position == 0 else f"patch {desk.numbers[position - 1]}"
     try:
         job = _job(desk, pattern, state)
-        result = run_once(desk.place, job, wishes, watcher, argv).result
+        [verdict] = run_once(desk.place, job, wishes, watcher, argv).verdicts
     except BuildError as exc:
         return Step(name, None, exc.message)
-    [case] = result.cases
-    good = meets(job.suite.expectation(case.case, WITH), case.outcome)
-    return Step(name, good, word(case.outcome))
+    outcome = verdict.result.outcome
+    good = meets(job.suite.expectation(verdict.result.case, WITH), outcome)
+    return Step(name, good, word(outcome) + (f"   (from {verdict.run})" if verdict.since else ""))
 
 
 def _job(desk: Desk, pattern: str, state: str) -> Job:

@@ -22,20 +22,23 @@ import msgspec
 from harness import process
 from harness.cache import digest
 from harness.errors import BuildError, InfraError
-from harness.kernel import git, series, source
 from harness.kernel.build import Kernel, build
-from harness.kernel.checks import touched
-from harness.kernel.request import PROFILING, KernelRequest, applied
+from harness.kernel.request import PROFILING, KernelRequest
 from harness.plan import Job
 from harness.progress import Step
+from harness.results import files
+from harness.results.run import now, stamp
+from harness.review import origins, recall
 from harness.review.desk import Desk
 from harness.review.model import Added, Coverage
 from harness.runner import counters
-from harness.runner.prepare import Wishes, kernel_request
+from harness.runner.prepare import Ready, Wishes, kernel_request
 from harness.runner.run import Watcher
 
 BEGIN, END = "gcov begin ", "gcov end"
 EVERYBODY = "every program"
+KNOWN = "covered"
+"""The cache's folder of what counters said."""
 
 
 class _Line(msgspec.Struct):
@@ -53,13 +56,29 @@ class _Gcov(msgspec.Struct):
     files: list[_File]
 
 
-def measure(desk: Desk, jobs: Sequence[Job], wishes: Wishes, watcher: Watcher) -> Coverage:
-    """Run the jobs' cases on a tip that counts. Raises UserError, InfraError."""
+class _Ran(msgspec.Struct, frozen=True):
+    """How often a case (""; a program that does nothing) ran each added line: file, line, count, function."""
+
+    case: str
+    lines: tuple[tuple[str, int, int, str], ...]
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    """What the counters of a job's cases said, and when."""
+
+    when: str
+    ran: tuple[_Ran, ...]
+
+
+def measure(desk: Desk, jobs: Sequence[Job], wishes: Wishes, watcher: Watcher, *, fresh: bool = False) -> Coverage:
+    """Run the jobs' cases on a tip that counts, unless an earlier review did. Raises UserError, InfraError."""
     started = time.monotonic()
-    profiled = tuple(name for name in _touched(desk) if name.endswith(".c"))
+    profiled = tuple(name for name in origins.files(desk) if name.endswith(".c"))
     if not profiled:
         return Coverage(not_measured=(("the series", "touches no C file"),))
-    tally = _Tally()
+    counting = _Counting(
+        desk, wishes, watcher, {name: origins.lines(desk, name) for name in origins.files(desk)}, fresh
+    )
     not_built: set[str] = set()
     for job in jobs:
         try:
@@ -67,16 +86,76 @@ def measure(desk: Desk, jobs: Sequence[Job], wishes: Wishes, watcher: Watcher) -
         except BuildError as exc:
             return Coverage(not_measured=(("the series", f"a kernel that counts does not compile: {exc.first_error}"),))
         not_built |= {name for name in profiled if not (kernel.notes / _notes(name)).exists()}
-        if not kernel.notes.is_dir():
-            continue
-        for case, output in counters.run(desk.place, job, kernel, wishes, watcher):
-            watcher.step(Step("coverage", note=case))
-            tally.add(f"{job.scenario.name}/{case}" if case else "", _counted(kernel, output))
+        if kernel.notes.is_dir():
+            counting.add(job, kernel)
     reasons = [(name, "not in this configuration") for name in sorted(not_built)]
-    reasons += [(name, "no C file of the kernel") for name in _touched(desk) if name not in profiled]
+    reasons += [(name, "no C file of the kernel") for name in origins.files(desk) if name not in profiled]
     return Coverage(
-        lines=tuple(_added(desk, tally)), not_measured=tuple(reasons), seconds=round(time.monotonic() - started, 1)
+        lines=tuple(counting.added()),
+        not_measured=tuple(reasons),
+        since=counting.since,
+        seconds=round(time.monotonic() - started, 1),
     )
+
+
+@dataclass
+class _Counting:
+    """What the jobs of one measurement share. ``lines`` are those that the series brought."""
+
+    desk: Desk
+    wishes: Wishes
+    watcher: Watcher
+    lines: Mapping[str, Mapping[int, origins.Origin]]
+    fresh: bool
+    tally: _Tally = field(default_factory=lambda: _Tally())
+    whens: set[str] = field(default_factory=set)  # "" for what was counted just now
+
+    @property
+    def since(self) -> str:
+        return "" if "" in self.whens else max(self.whens, default="")
+
+    def add(self, job: Job, kernel: Kernel) -> None:
+        place = self.desk.place
+        packed = counters.guest(place, job, kernel, self.wishes)
+        keys = (recall.verdict_key(place, job, kernel, packed, case) for case in job.cases)
+        note = place.cache.root / KNOWN / digest("coverage 1", *keys)
+        known = None if self.fresh else _known(note)
+        counted = known or _Counted(stamp(now()), tuple(self._run(packed, job, kernel)))
+        if not known and counted.ran:
+            with files.told(note):
+                note.parent.mkdir(parents=True, exist_ok=True)
+            files.write(note, msgspec.json.encode(counted))
+        self.whens.add(counted.when if known else "")
+        for ran in counted.ran:
+            self.tally.add(f"{job.scenario.name}/{ran.case}" if ran.case else "", ran.lines)
+
+    def _run(self, packed: Ready, job: Job, kernel: Kernel) -> Iterator[_Ran]:
+        for case, output in counters.run(packed, self.desk.place, job, self.wishes, self.watcher):
+            self.watcher.step(Step("coverage", note=case))
+            ours = (line for line in _counted(kernel, output) if line[1] in self.lines.get(line[0], ()))
+            yield _Ran(case, tuple(ours))
+
+    def added(self) -> Iterator[Added]:
+        """The executable lines that the series brought, each with its patch."""
+        for name, brought in self.lines.items():
+            for line, origin in sorted(brought.items()):
+                if (name, line) in self.tally.ran:
+                    yield Added(
+                        file=name,
+                        line=line,
+                        patch=self.desk.numbers[origin.patch - 1],
+                        at=origin.at,
+                        text=origin.text,
+                        function=self.tally.functions[name, line],
+                        cases=tuple(self.tally.ran[name, line]),
+                    )
+
+
+def _known(note: Path) -> _Counted | None:
+    try:
+        return msgspec.json.decode(note.read_bytes(), type=_Counted)
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 @dataclass
@@ -100,10 +179,6 @@ class _Tally:
                 cases[case] = None
             elif not case and count:
                 cases[EVERYBODY] = None
-
-
-def _touched(desk: Desk) -> list[str]:
-    return sorted({name for patch in desk.patches for name in touched(patch)})
 
 
 def _notes(name: str) -> str:
@@ -170,54 +245,3 @@ def _decoded(parts: Iterable[str]) -> bytes:
 def _from_top(name: str) -> str:
     """The compiler sees the source from ``build/``: ``../fs/namei.c``."""
     return name.removeprefix("../").removeprefix("./")
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Where a line came from: the patch, and its line in the file as that patch left it."""
-
-    patch: int
-    at: int
-    text: str
-
-
-def _added(desk: Desk, tally: _Tally) -> Iterator[Added]:
-    """The executable lines that the series brought, each with its patch."""
-    for name in _touched(desk):
-        origins = _origins(desk, name)
-        for line, origin in sorted(origins.items()):
-            if (name, line) in tally.ran:
-                yield Added(
-                    file=name,
-                    line=line,
-                    patch=desk.numbers[origin.patch - 1],
-                    at=origin.at,
-                    text=origin.text,
-                    function=tally.functions[name, line],
-                    cases=tuple(tally.ran[name, line]),
-                )
-
-
-def _origins(desk: Desk, name: str) -> dict[int, _Origin]:
-    """The lines of a file at the tip that a patch of the series brought, by git's own account of it."""
-    candidate = desk.chosen.candidate
-    catalogue = desk.place.catalogue
-    base = source.fetch(candidate.base, catalogue.bases[candidate.base], desk.place.cache, root=catalogue.root)
-    repo = git.Repo(base.repo)
-    below = [patch for other in candidate.requires for patch in applied(catalogue, candidate.base, other).patches]
-    commits = series.apply(repo, base.record.commit, [*below, *desk.patches])[len(below) :]
-    since = series.apply(repo, base.record.commit, below)[-1] if below else base.record.commit
-    said = repo.run("blame", "--line-porcelain", f"{since}..{commits[-1]}", "--", name, check=False)
-    return dict(_blamed(said.stdout, {commit: number for number, commit in enumerate(commits, 1)}))
-
-
-def _blamed(text: str, commits: Mapping[str, int]) -> Iterator[tuple[int, _Origin]]:
-    number, line, at = 0, 0, 0
-    for row in text.splitlines():
-        if row.startswith("\t"):
-            if number:
-                yield line, _Origin(number, at, row[1:])
-            continue
-        words = row.split()
-        if len(words) >= 3 and len(words[0]) == 40 and words[1].isdigit():
-            number, at, line = commits.get(words[0], 0), int(words[1]), int(words[2])

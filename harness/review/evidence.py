@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness import process
 from harness.catalogue.load import select
 from harness.plan import WITH, WITHOUT, Job, Request, plan
 from harness.results import facts
-from harness.results.model import CaseResult, Kernel, Manifest, Sandbox
+from harness.results.model import CaseResult, Kernel, Sandbox
 from harness.results.run import now, stamp
 from harness.review import decode, matrix, posting, recall, reply
 from harness.review.coverage import measure
@@ -64,7 +65,7 @@ class _Gathering:
     ask: Ask
     wishes: Wishes
     watcher: Watcher
-    ran: list[tuple[Job, recall.Done]] = field(default_factory=list)
+    done: list[recall.Done] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -97,8 +98,7 @@ class _Gathering:
             coverage=self._coverage(unbuilt),
             costs=tuple(self._costs(unbuilt)),
             flaky=tuple(self._flaky(unbuilt)),
-            runs=tuple(Ran(scenario=job.scenario.name, folder=done.folder.name, recalled=done.recalled)
-                       for job, done in self.ran),
+            runs=tuple(_runs(self.done)),
             kernels=self._kernels(),
             tools=facts.tools(),
             sandbox=Sandbox(used=process.sandbox_works()),
@@ -115,29 +115,34 @@ class _Gathering:
         """Every case at every patch whose kernel is there."""
         titles = [patch.title for patch in self.desk.patches]
         for job in self._jobs(self.ask.patterns, matrix.states(self.count, unbuilt)):
-            done = self._run(job)
+            done = self._run(job, self.wishes)
             for case in job.cases:
-                results = [result for result in done.result.cases if result.case == case]
-                if results:
-                    yield self._placed(matrix.row(job.scenario.name, job.suite, case, results, titles), done)
+                results = [verdict.result for verdict in done.of(case)]
+                yield self._placed(matrix.row(job.scenario.name, job.suite, case, results, titles), done)
 
     def _placed(self, row: matrix.Row, done: recall.Done) -> matrix.Row:
         """The row with its folders named from results/runs on, and its traces with files and lines."""
-        kernels = {matrix.column(kernel.state, self.count): kernel.key for kernel in done.manifest.kernels}
-        cache = self.desk.place.cache
+        kernels = {kernel.state: self.desk.place.cache.path("kernels", kernel.key) for kernel in done.kernels}
         cells = {
-            state: msgspec.structs.replace(
-                cell,
-                where=f"{done.folder.name}/{cell.where}",
-                splats=tuple(decode.lines(cache.path("kernels", kernels[state]), splat) for splat in cell.splats),
-            )
-            for state, cell in row.cells.items()
+            matrix.column(verdict.result.state, self.count): (verdict, kernels[verdict.result.state])
+            for verdict in done.of(row.case)
         }
-        return msgspec.structs.replace(row, cells=cells)
+        placed = {state: self._cell(row.cells[state], *cell) for state, cell in cells.items()}
+        return msgspec.structs.replace(row, cells=placed)
 
-    def _run(self, job: Job) -> recall.Done:
-        done = recall.run_once(self.desk.place, job, self.wishes, self.watcher, self.ask.argv, fresh=self.ask.fresh)
-        self.ran.append((job, done))
+    def _cell(self, cell: matrix.Cell, verdict: recall.Verdict, kernel: Path) -> matrix.Cell:
+        return msgspec.structs.replace(
+            cell,
+            where=f"{verdict.run}/{cell.where}",
+            splats=tuple(decode.lines(kernel, splat) for splat in cell.splats),
+            since=verdict.since,
+            like=matrix.column(verdict.like, self.count) if verdict.like else "",
+        )
+
+    def _run(self, job: Job, wishes: Wishes, nth: int = 0) -> recall.Done:
+        place, ask = self.desk.place, self.ask
+        done = recall.run_once(place, job, wishes, self.watcher, ask.argv, fresh=ask.fresh, nth=nth)
+        self.done.append(done)
         return done
 
     def _not_run(self, report: Report, unbuilt: list[int]) -> Iterator[tuple[str, str]]:
@@ -158,8 +163,8 @@ class _Gathering:
             return
         counting = exact.wishes(self.wishes)
         for job in self._jobs(self.ask.costs, ends):
-            done = recall.run_once(self.desk.place, job, counting, self.watcher, self.ask.argv, fresh=self.ask.fresh)
-            yield from _numbers(job, done.result.cases)
+            results = tuple(verdict.result for verdict in self._run(job, counting).verdicts)
+            yield from _numbers(job, results)
 
     def _flaky(self, unbuilt: list[int]) -> Iterator[Flaky]:
         ends = self._ends(unbuilt)
@@ -167,9 +172,8 @@ class _Gathering:
             return
         for job in self._jobs(self.ask.patterns, ends):
             failed: dict[tuple[str, str], int] = {}
-            for _ in range(self.ask.repeat):
-                finished = runs.run(self.desk.place, job, self.wishes, self.watcher, self.ask.argv)
-                for result in finished.result.cases:
+            for nth in range(1, self.ask.repeat + 1):
+                for result in (verdict.result for verdict in self._run(job, self.wishes, nth).verdicts):
                     key = (result.case, result.state)
                     failed[key] = failed.get(key, 0) + (result.met is False)
             for case in job.cases:
@@ -183,17 +187,24 @@ class _Gathering:
         if not self.ask.coverage or self.count in unbuilt:
             return None
         jobs = self._jobs(self.ask.patterns, [WITH])
-        return measure(self.desk, jobs, self.wishes, self.watcher)
-
-    def _manifests(self) -> list[Manifest]:
-        return [done.manifest for _, done in self.ran]
+        return measure(self.desk, jobs, self.wishes, self.watcher, fresh=self.ask.fresh)
 
     def _kernels(self) -> tuple[Kernel, ...]:
-        return tuple({kernel.key: kernel for each in self._manifests() for kernel in each.kernels}.values())
+        return tuple({kernel.key: kernel for done in self.done for kernel in done.kernels}.values())
 
     def _accel(self) -> str:
-        found = next((each.accel for each in self._manifests() if each.accel), None)
-        return f"{found.name} ({found.reason})" if found and found.reason else found.name if found else ""
+        if not self.done:
+            return ""
+        found = self.done[0].accel
+        return f"{found.name} ({found.reason})" if found.reason else found.name
+
+
+def _runs(all_done: Sequence[recall.Done]) -> Iterator[Ran]:
+    """The runs that verdicts are from, in the order in which they were asked."""
+    verdicts = [(done.job.scenario.name, verdict) for done in all_done for verdict in done.verdicts]
+    counts = Counter(verdict.run for _, verdict in verdicts)
+    for scenario, verdict in {verdict.run: (scenario, verdict) for scenario, verdict in verdicts}.values():
+        yield Ran(scenario=scenario, folder=verdict.run, verdicts=counts[verdict.run], since=verdict.since)
 
 
 def _built(row: Row) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from harness.results import page
 from harness.review import text, view
 from harness.review.matrix import GOOD_TURNS, found_against_claimed
-from harness.review.model import Review
+from harness.review.model import Ran, Review
 
 FOLDER = "harness.review"
 
@@ -35,6 +35,10 @@ def render(review: Review) -> str:
     )
 
 
+def _run(ran: Ran) -> str:
+    return f"{ran.folder} (an earlier run, {ran.since}: {ran.verdicts} verdicts)" if ran.since else ran.folder
+
+
 def _facts(review: Review) -> list[tuple[str, str]]:
     """The environment, in rows."""
     tools = review.tools
@@ -46,7 +50,7 @@ def _facts(review: Review) -> list[tuple[str, str]]:
         ("accelerator", review.accel),
         ("host", " ".join(filter(None, (tools.host, tools.host_kernel)))),
         ("sandbox", "bubblewrap" if review.sandbox and review.sandbox.used else "none"),
-        ("runs", ", ".join(f"{ran.folder}{' (of an earlier review)' if ran.recalled else ''}" for ran in review.runs)),
+        ("runs", ", ".join(map(_run, review.runs))),
         ("message", review.message_id),
         ("written", review.created),
     ]

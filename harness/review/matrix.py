@@ -39,7 +39,8 @@ GOOD_TURNS = (Turn.AS_CLAIMED, Turn.TURNED, Turn.KEPT)
 class Cell(msgspec.Struct, frozen=True):
     """A case in a state. ``good`` is whether it does what it must do at the tip; ``where`` its folder in the results.
 
-    ``splats`` are the kernel's complaints, as lines.
+    ``splats`` are the kernel's complaints, as lines. ``since`` is when an earlier run found it out; ``like`` the state
+    that was run in its place, whose kernel is the same byte for byte.
     """
 
     status: Status
@@ -48,6 +49,8 @@ class Cell(msgspec.Struct, frozen=True):
     where: str = ""
     message: str = ""
     splats: tuple[tuple[str, ...], ...] = ()
+    since: str = ""
+    like: str = ""
 
 
 class Row(msgspec.Struct, frozen=True):

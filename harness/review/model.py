@@ -55,10 +55,14 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of the added executable lines were run. ``not_measured`` are files, each with the reason."""
+    """Which of the added executable lines were run. ``not_measured`` are files, each with the reason.
+
+    ``since`` is when an earlier review counted, on the same kernel with the same programs; "" when this one did.
+    """
 
     lines: tuple[Added, ...] = ()
     not_measured: tuple[tuple[str, str], ...] = ()
+    since: str = ""
     seconds: float = 0.0
 
     @property
@@ -105,11 +109,15 @@ class Flaky(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """A scenario's run: its folder's name below results/runs. ``recalled``: it was run by an earlier review."""
+    """A run that verdicts are from: its folder's name below results/runs, and how many of them.
+
+    ``since`` is when it was, if it was an earlier one: its kernels and guests are the same byte for byte.
+    """
 
     scenario: str
     folder: str
-    recalled: bool = False
+    verdicts: int = 0
+    since: str = ""
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from harness.catalogue.model import Status
@@ -13,7 +15,7 @@ from harness.results import files, index, kcidb
 from harness.results.junit import legal
 from harness.results.run import now, to_json
 from harness.review import html, text
-from harness.review.model import Patch, Review
+from harness.review.model import Patch, Ran, Review
 from harness.review.posting import SLUG
 from harness.runner.checked import Check, Outcome, Result
 
@@ -82,10 +84,20 @@ def _check(patch: Patch, result: Result) -> Any:
     return entry
 
 
+def _ran(review: Review, ran: Ran, runs: Path) -> Iterator[kcidb.Ran]:
+    """A run as far as the review's matrix is made of it: a run of an earlier review may hold more."""
+    entry = index.entry(runs / ran.folder)
+    if entry.manifest is None or entry.result is None:
+        return
+    used = {cell.where for row in review.matrix for cell in row.cells.values()}
+    cases = tuple(case for case in entry.result.cases if f"{ran.folder}/{case.folder}" in used)
+    if cases:
+        yield kcidb.Ran(entry.name, entry.manifest, msgspec.structs.replace(entry.result, cases=cases))
+
+
 def submission(review: Review, runs: Path) -> kcidb.Document:
     """The review for KCIDB: its runs, and the patches that do not apply or do not build."""
-    found = (index.entry(runs / ran.folder) for ran in review.runs)
-    ran = [kcidb.Ran(each.name, each.manifest, each.result) for each in found if each.manifest and each.result]
+    ran = [found for each in review.runs for found in _ran(review, each, runs)]
     checkouts, builds = [], []
     for patch in review.patches:
         result = next((each for each in _results(patch) if each.outcome is Outcome.RED), None)

@@ -21,7 +21,8 @@ LISTED = 12
 def table(review: Review) -> str:
     """Everything that a terminal shows, without the end of line."""
     parts = ["\n".join(_head(review)), "\n".join(_patches(review)), "\n".join(_matrix(review))]
-    parts += ["\n".join(lines) for lines in (_unmet(review), _remarks(review), _rest(review)) if lines]
+    told = (_unmet(review), _remarks(review), _rest(review), list(_from_earlier(review)))
+    parts += ["\n".join(lines) for lines in told if lines]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -144,6 +145,28 @@ def _rest(review: Review) -> list[str]:
             f"it: they fail less often than {high:.0%} of the time, 19 times of 20"
         )
     return found
+
+
+def _from_earlier(review: Review) -> Iterator[str]:
+    """What was not run for this review, and where it is from."""
+    for ran in review.runs:
+        if ran.since:
+            where = f"results/runs/{ran.folder}"
+            yield f"from an earlier run: {ran.verdicts} verdicts of {ran.scenario}, {ran.since}, {where}"
+    if review.coverage and review.coverage.since:
+        yield f"from an earlier run: the counts of lines, {review.coverage.since}"
+    for state, like in same_kernels(review).items():
+        yield f"{_state(review, state)} has the kernel of {_state(review, like)} byte for byte: run once for both"
+
+
+def same_kernels(review: Review) -> dict[str, str]:
+    """States whose cases were not run because another one has the same kernel, each with that other."""
+    cells = (cell for row in review.matrix for cell in row.cells.items())
+    return {state: cell.like for state, cell in cells if cell.like}
+
+
+def _state(review: Review, state: str) -> str:
+    return "the base" if state == "without" else f"patch {numbered(review, state)}"
 
 
 def _cost_line(case: str, name: str, before: int | None, after: int | None) -> str:

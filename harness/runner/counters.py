@@ -19,21 +19,32 @@ RESET, READ, NOTHING = "reset", "read", "nothing"
 SECONDS = 30.0
 
 
-def run(place: Place, job: Job, kernel: Kernel, wishes: Wishes, watcher: Watcher) -> Iterator[tuple[str, str]]:
-    """What the counters' program printed after each case of the job, at its last state on ``kernel``.
+def guest(place: Place, job: Job, kernel: Kernel, wishes: Wishes) -> Ready:
+    """The guest of a job's last state on ``kernel``, not yet booted. Raises what ``pack`` raises."""
+    with tempfile.TemporaryDirectory(prefix="lab-probe.") as probe:
+        return pack(place, job, job.states[-1], kernel, wishes, Path(probe))
+
+
+def run(packed: Ready, place: Place, job: Job, wishes: Wishes, watcher: Watcher) -> Iterator[tuple[str, str]]:
+    """What the counters' program printed after each case of the job.
 
     First comes "", a program that does nothing: what ran there runs for everybody. A case whose guest did not live on
-    says nothing. Cases in phases are left out: their guests end on purpose. Raises what ``pack`` and ``boot`` raise.
+    says nothing. Cases in phases are left out: their guests end on purpose. Raises what ``boot`` raises.
     """
     with tempfile.TemporaryDirectory(prefix="lab-counters.") as scratch:
         folder = Path(scratch)
-        ready = boot(pack(place, job, job.states[-1], kernel, wishes, folder), place.cache, folder, watcher.step)
+        ready = boot(packed, place.cache, folder, watcher.step)
         if ready.snapshot is None:
             return
         yield "", _one(ready, COUNTERS, NOTHING, SECONDS, folder / "nothing")
-        cases = [case for case in job.cases if not job.suite.cases[case].phases and not job.suite.cases[case].cuts]
+        cases = [case for case in job.cases if _counts(job, case)]
         with ThreadPoolExecutor(wishes.jobs, thread_name_prefix="guest") as pool:
             yield from zip(cases, pool.map(lambda case: _case(ready, job, case, folder / "case"), cases), strict=True)
+
+
+def _counts(job: Job, case: str) -> bool:
+    own = job.suite.cases[case]
+    return not own.phases and not own.cuts and case not in job.skipped
 
 
 def _case(ready: Ready, job: Job, case: str, folder: Path) -> str:

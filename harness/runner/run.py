@@ -12,7 +12,7 @@ import itertools
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -112,21 +112,26 @@ def run(
     watcher: Watcher,
     argv: tuple[str, ...],
     stopping: threading.Event | None = None,
+    begun: Callable[[RunFolder], None] | None = None,
 ) -> Finished:
     """Run a job: every case in every state, each in a guest of its own, judged and kept.
+
+    ``begun`` is told of the folder before the first case.
 
     ``stopping`` is set by another thread that ends this one's children: then what they said counts for nothing.
     Raises Terminated when stopped so; UserError, SeriesError, BuildError or InfraError. A run folder that was begun
     says so then.
     """
     kernels = build_kernels(place, job, wishes, watcher)
-    packed = _pack(place, job, kernels, wishes)
+    packed = pack_states(place, job, kernels, wishes)
     manifest, diff = _manifest(place, job, wishes, packed, argv), facts.git_diff(place.workspace.root)
     folder = RunFolder.create(place.workspace.runs, job.scenario.name)
     walk = _Walk(place, job, wishes, watcher, folder, stopping or threading.Event())
     try:
         with folder:
             folder.write_manifest(manifest, diff=diff)
+            if begun:
+                begun(folder)
             for kernel, state in zip(kernels, job.states, strict=True):
                 folder.keep_config(state.name, kernel.config)
             return Finished(folder, _walk(walk, packed))
@@ -155,7 +160,8 @@ def _boot(walk: _Walk, packed: Ready) -> Ready:
     return phases.make_ready(ready, walk.job.suite, walk.applicable, cache, walk.scratch, step)
 
 
-def _pack(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
+def pack_states(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
+    """The guests of a job's states, one a kernel, not yet booted. Raises UserError, BuildError or InfraError."""
     with tempfile.TemporaryDirectory(prefix="lab-probe.") as probe:
         states = zip(job.states, kernels, strict=True)
         packed = [pack(place, job, state, kernel, wishes, Path(probe)) for state, kernel in states]
@@ -246,7 +252,7 @@ def _manifest(place: Place, job: Job, wishes: Wishes, packed: list[Ready], argv:
         },
         tools=facts.tools(),
         workspace=facts.git_state(place.workspace.root),
-        kernels=tuple(_kernel(place, each, wishes) for each in packed),
+        kernels=tuple(described(place, each, wishes) for each in packed),
         accel=model.Accel(name=packed[0].accel.accelerator.value, reason=packed[0].accel.reason),
         sandbox=model.Sandbox(used=sandboxed, reason="" if sandboxed else "bubblewrap cannot make its namespaces here"),
         qemu={each.state.name: tuple(command.by_hand(_with_disk(each))) for each in packed},
@@ -260,7 +266,8 @@ def _commit_of(place: Place, ready: Ready) -> str:
     return theirs or ready.kernel.facts.source.commit
 
 
-def _kernel(place: Place, ready: Ready, wishes: Wishes) -> model.Kernel:
+def described(place: Place, ready: Ready, wishes: Wishes) -> model.Kernel:
+    """A state's kernel as a manifest has it."""
     return model.Kernel(
         state=ready.state.name,
         key=ready.kernel.key,

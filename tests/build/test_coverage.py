@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.review import coverage
+from harness.review import coverage, origins
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = """\
@@ -120,7 +120,7 @@ def test_lines_are_their_patches_own_wherever_they_moved():
         f"{second} 10 10 2\nauthor x\nfilename fs/a.c\n\treturn;\n"
         f"{'3' * 40} 1 11 1\nauthor x\nfilename fs/a.c\n\told\n"
     )
-    found = dict(coverage._blamed(said, {first: 1, second: 2}))
+    found = dict(origins.blamed(said, {first: 1, second: 2}))
     assert {line: (origin.patch, origin.at, origin.text) for line, origin in found.items()} == {
         9: (1, 7, "int a;"), 10: (2, 10, "return;"),
     }  # fmt: skip
