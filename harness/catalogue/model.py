@@ -221,6 +221,7 @@ class Suite(Declared, frozen=True, kw_only=True):
     image: str = "tiny"
     cpus: int = 0  # processors of the guest; 0: the image's
     programs: tuple[str, ...] = ()  # default: every *_test.c in the folder
+    host: tuple[str, ...] = ()  # programs of the host that its guests have too, in /bin
     timeout: float = 20  # seconds a case may take
     green_from: str = ""  # the patch (its subject, a shell pattern) from which on cases must do what they do at the tip
     expect: dict[str, Expectation] = {}  # for every case that does not say otherwise

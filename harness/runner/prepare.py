@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.cache import Cache, digest
 from harness.catalogue.model import Catalogue, Filesystem, Suite
 from harness.guest import disks, initramfs, programs
+from harness.guest.borrowed import borrow
 from harness.kernel import selftests, source
 from harness.kernel.build import Kernel, build
 from harness.kernel.config import Demands, read_demands
@@ -206,6 +207,7 @@ def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
         headers=kernel.headers, selftests=pinned_headers(place), include=workspace.include,
         late=_late_main(place, job),
     )  # fmt: skip
+    built = {**built, **borrow(job.suite.host, cache)}
     agent = workspace.find(f"images/{job.suite.image}/agent.c")
     return initramfs.build(agent, built, cache, headers=kernel.headers, busybox=image.busybox)
 

@@ -558,7 +558,7 @@ TEST_F(crash, migrate_files_with_links)
 	if (PHASE() == 1) {
 		ASSERT_CHECKPOINT(&self->stage, "alias");
 		carry_out(_metadata, &self->stage);
-		copy_tree(_metadata, "tar -c . | tar -x -C " SPARE);
+		copy_tree(_metadata, "rsync -aHAX ./ " SPARE);
 		phase_ends("copy");
 	}
 	carry_in(_metadata, &self->stage, "alias");
@@ -573,9 +573,7 @@ TEST_F(crash, migrate_files_without_links)
 	if (PHASE() == 1) {
 		ASSERT_CHECKPOINT(&self->stage, "alias");
 		carry_out(_metadata, &self->stage);
-		copy_tree(_metadata, "for file in $(find . -type d); do mkdir -p -m 700 " SPARE "/$file; done;"
-				     "for file in $(find . -type f); do cat $file >" SPARE "/$file; done;"
-				     "cp -P " CARRIED ".path " SPARE);
+		copy_tree(_metadata, "rsync -a ./ " SPARE);
 		phase_ends("copy");
 	}
 	carry_in(_metadata, &self->stage, "alias");

@@ -32,13 +32,17 @@ FIXTURE_TEARDOWN(space)
 	stage_tear_down(_metadata, &self->stage);
 }
 
-/* A file that takes all there is, in smaller and smaller bites. */
+/* A file that takes all there is, in smaller and smaller bites: by allocation where the filesystem can. */
 static void fill(struct __test_metadata *_metadata, const char *path)
 {
 	static char bytes[1 << 20];
 	cleanup_close int fd = ASSERT_OK(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
 
 	memset(bytes, 'f', sizeof(bytes));
+	for (off_t bite = 1 << 26; bite >= 1 << 16; bite /= 2)
+		while (!fallocate(fd, 0, lseek(fd, 0, SEEK_END), bite))
+			;
+	ASSERT_OK(lseek(fd, 0, SEEK_END));
 	for (size_t bite = sizeof(bytes); bite >= 512;) {
 		if (write(fd, bytes, bite) > 0)
 			continue;

@@ -4,6 +4,8 @@ import io
 import stat
 import subprocess
 
+from harness.cache import Cache
+from harness.guest.borrowed import borrow
 from harness.guest.initramfs import archive, character_device, contents, file, folder, link
 
 
@@ -60,3 +62,12 @@ def test_a_tool_wins_over_an_applet_of_its_name():
     kinds = {entry.name: stat.S_IFMT(entry.mode) for entry in entries}
     assert len(kinds) == len(entries)
     assert (kinds["bin/restart"], kinds["bin/busybox"], kinds["bin/ls"]) == (stat.S_IFREG, stat.S_IFREG, stat.S_IFLNK)
+
+
+def test_a_borrowed_program_runs_with_the_libraries_that_come_with_it(tmp_path):
+    found = borrow(["perl"], Cache(tmp_path))
+    loader = next(path for name, path in found.items() if name.rpartition("/")[2].startswith("ld-linux"))
+    folders = ":".join({str(path.parent) for name, path in found.items() if name != "bin/perl"})
+    loader.chmod(0o755)
+    argv = [loader, "--inhibit-cache", "--library-path", folders, found["bin/perl"], "-e", "print 6*7"]
+    assert subprocess.run(argv, capture_output=True, check=True, text=True).stdout == "42"

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from harness.nightly.night import Kernel, Night, Planned
 from harness.nightly.schedule import Task, ordered, simulate
 from harness.nightly.verdict import judge_night
 from harness.nightly.work import Report
-from harness.paths import Workspace
+from harness.paths import Workspace, find_workspace
 
 SUITE = 'title = "t"\nfilesystems = {filesystems}\nseries = "{series}"\n[cases.one]\ntitle = "one"\n'
 
@@ -285,3 +286,16 @@ def test_there_is_nothing_to_go_on_with(workspace):
 def test_the_states_of_a_cell_are_the_suites(workspace):
     job = matrix.job_of(load(workspace), Cell("ext4-unlinked", "6.1", "plain", "auto"))
     assert [(state.name, state.base) for state in job.states] == [("without", "6.1"), ("with", "6.1")]
+
+
+def test_the_labs_own_night_has_every_suite_and_checks_the_kernel():
+    workspace = find_workspace(Path(__file__))
+    catalogue = load(workspace)
+    declared = load_nightly(workspace.root / "nightly.toml", catalogue)
+    cells = expand(catalogue, declared).cells
+    scenarios = catalogue.scenarios()
+    assert {scenarios[cell.scenario].suite for cell in cells} == set(catalogue.suites)
+    for config in ("plain", "kasan+lockdep"):
+        of_unlinked = {cell.scenario for cell in cells if cell.config == config and cell.scenario.endswith("-unlinked")}
+        assert len(of_unlinked) >= 4
+    assert set(declared.matrix.bases) <= set(catalogue.bases)
