@@ -188,7 +188,8 @@ def _news(fingerprint: str, first: Mapping[str, str], known: Mapping[str, Known]
 
 def _row(cell: str, judged: Sequence[Judged], reports: Sequence[Report], runs: Sequence[RunRow]) -> Row:
     own = [report for report in reports if report.errand and report.errand.job == cell]
-    counts = Counter(each.word.value for each in judged if each.points[0].job == cell)
+    # Repetitions of a cell, and what turns out to be the same accelerator, are one lane.
+    counts = Counter(each.word.value for each in judged if any(point.job == cell for point in each.points))
     error = next((report.error for report in own if report.error), "")
     hosts = dict.fromkeys(run.host for run in runs if run.job == cell)
     return Row(

@@ -45,7 +45,8 @@ def slurm(jobs: int | None) -> Iterator[Any]:
     try:
         cluster = SLURMCluster(
             python=sys.executable, job_script_prologue=prologue, scheduler_options={"dashboard": False},
-            worker_extra_args=["--resources", f"{RUN}={cores}", "--no-dashboard"], **given,
+            worker_extra_args=["--resources", f"{RUN}={cores}", "--no-dashboard"],
+            log_directory=os.fspath(cache_root() / "logs"), **given,
         )  # fmt: skip
         cluster.scale(jobs=int(asked["nodes"] or 1))
     except (OSError, RuntimeError, ValueError) as exc:
