@@ -43,6 +43,8 @@ class ReviewScreen(RunScreen, WalkScreen):
 @click.option("--repeat", type=click.IntRange(0), default=0, metavar="N", help="Failure rates over so many runs.")
 @click.option("--reply", "replies", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A review reply: its patch when no source is given, and its remarks.")  # fmt: skip
+@click.option("--answers", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+              help="Markdown tables of earlier remarks and answers (default: the series' REVIEW.md).")  # fmt: skip
 @click.option("--bisect", metavar="SCENARIO/CASE", help="Only find the patch that turned this case.")
 @click.option("--anyway", is_flag=True, help="Go on with the patches that apply when some do not.")
 @click.option("--fresh", is_flag=True, help="Run what an earlier review has run.")
@@ -63,6 +65,7 @@ def command(
     costs: tuple[str, ...],
     repeat: int,
     replies: tuple[Path, ...],
+    answers: Path | None,
     bisect: str | None,
     anyway: bool,
     fresh: bool,
@@ -81,8 +84,9 @@ def command(
     Exits with 0 when all is as promised, 1 when not, 2 when the series does not apply, 3 and 4 as every verb.
     """
     from harness.cli.series_verb import chosen
-    from harness.review.evidence import Ask, gather, with_replies
+    from harness.review.evidence import Ask, gather
     from harness.review.out import publish
+    from harness.review.remarks import with_replies
 
     place = options.place()
     layout: dict[str, Any] = {
@@ -94,7 +98,7 @@ def command(
     if bisect:
         _bisect(desk, bisect, wishes)
         return
-    ask = Ask(("lab", *sys.argv[1:]), patterns, chosen(only), coverage, costs, repeat, fresh)
+    ask = Ask(("lab", *sys.argv[1:]), patterns, chosen(only), coverage, costs, repeat, fresh, answers)
     with ReviewScreen() as screen:
         review = gather(desk, ask, wishes, screen)
     review = with_replies(review, replies)

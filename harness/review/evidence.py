@@ -13,20 +13,25 @@ import msgspec
 
 from harness import process
 from harness.catalogue.load import select
+from harness.errors import UserError
 from harness.plan import WITH, WITHOUT, Job, Request, plan
-from harness.results import facts
+from harness.results import facts, files
 from harness.results.model import CaseResult, Kernel, Sandbox
 from harness.results.run import now, stamp
-from harness.review import decode, matrix, posting, recall, reply
+from harness.review import answers, decode, matrix, recall, remarks
+from harness.review.answers import Answer
 from harness.review.coverage import measure
 from harness.review.desk import Desk
-from harness.review.model import Cost, Coverage, Flaky, Patch, Ran, Review, Said
+from harness.review.model import Cost, Coverage, Flaky, Patch, Ran, Review
 from harness.review.posting import Mail
 from harness.runner import exact
 from harness.runner import run as runs
 from harness.runner import walk as walks
 from harness.runner.checked import Check, Outcome, Report, Row
 from harness.runner.prepare import Wishes
+
+ANSWERS = "REVIEW.md"
+"""Beside a series' patches: what it answers to earlier remarks."""
 
 
 class Watcher(walks.Watcher, runs.Watcher, Protocol):
@@ -38,6 +43,7 @@ class Ask:
     """What a review is to find out. ``patterns`` are scenarios and cases, ``costs`` those that count instructions.
 
     ``repeat`` runs each case so often without the series and with it; ``fresh`` takes no run of an earlier review.
+    ``answers`` is the series' REVIEW.md, if it is not beside its patches.
     """
 
     argv: tuple[str, ...]
@@ -47,6 +53,7 @@ class Ask:
     costs: tuple[str, ...] = ()
     repeat: int = 0
     fresh: bool = False
+    answers: Path | None = None
 
 
 def gather(desk: Desk, ask: Ask, wishes: Wishes, watcher: Watcher) -> Review:
@@ -94,7 +101,8 @@ class _Gathering:
             patches=tuple(_patches(desk, report)),
             matrix=rows,
             not_run=tuple(self._not_run(report, unbuilt)),
-            remarks=tuple(_remarks(desk)),
+            remarks=tuple(remarks.of(desk)),
+            answers=tuple(self._answers(rows)),
             coverage=self._coverage(unbuilt),
             costs=tuple(self._costs(unbuilt)),
             flaky=tuple(self._flaky(unbuilt)),
@@ -105,6 +113,19 @@ class _Gathering:
             accel=self._accel(),
             seconds=round(time.monotonic() - started, 1),
         )  # fmt: skip
+
+    def _answers(self, rows: tuple[matrix.Row, ...]) -> Iterator[Answer]:
+        """What the series says of earlier remarks, held against this review. Raises UserError for no text."""
+        catalogue = self.desk.place.catalogue
+        path = self.ask.answers or catalogue.folder_of(self.desk.name) / ANSWERS
+        if not path.is_file():
+            return
+        told = answers.read(files.read_text(path))
+        titles = dict(zip(self.desk.numbers, (patch.title for patch in self.desk.patches), strict=True))
+        declared = [f"{name}/{case}" for name, suite in catalogue.suites.items() for case in suite.cases]
+        if self.ask.answers and not told:
+            raise UserError(f"{path}: no table of it has a column 'remark'", hint="docs/review.md has the format")
+        yield from answers.hold(told, titles, rows, declared)
 
     def _jobs(self, patterns: tuple[str, ...], at: list[str]) -> tuple[Job, ...]:
         catalogue = self.desk.place.catalogue
@@ -255,40 +276,3 @@ def _patch(desk: Desk, mail: Mail, row: Row, number: int) -> Patch:
         given=desk.posting.given_to(mail),
         results=row.results,
     )
-
-
-def _remarks(desk: Desk) -> Iterator[Said]:
-    """What replies among the mails say, in the order in which they were sent."""
-    numbers = {mail.message_id: number for mail, number in zip(desk.posting.patches, desk.numbers, strict=True)}
-    for mail in sorted(desk.posting.replies, key=lambda each: each.sent):
-        number = next((numbers[parent] for parent in reversed(mail.parents) if parent in numbers), 0)
-        yield from said_in(mail.data, number, mail.author)
-
-
-def said_in(data: bytes, number: int, author: str = "") -> list[Said]:
-    """The remarks of one reply on patch ``number``."""
-    taken = reply.read_mail(data)
-    return [
-        Said(
-            number=number,
-            author=author,
-            text=remark.text,
-            place=remark.where.shown,
-            file=remark.where.file,
-            line=remark.where.line,
-            removed=remark.where.removed,
-        )
-        for remark in taken.remarks
-    ]
-
-
-def with_replies(review: Review, replies: Sequence[Path]) -> Review:
-    """The review with the remarks of further replies, each on the patch whose subject it answers."""
-    said = list(review.remarks)
-    for path in replies:
-        data = path.read_bytes()
-        subject = reply.read_mail(data).subject
-        answered = posting.parse(f"Subject: {subject}\n\n".encode(errors="replace"))
-        number = next((patch.number for patch in review.patches if patch.title == answered.title), answered.number)
-        said += said_in(data, number, posting.parse(data).author)
-    return msgspec.structs.replace(review, remarks=tuple(said))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from functools import partial
 
 from harness.results import page
-from harness.review import text, view
+from harness.review import answers, text, view
 from harness.review.matrix import GOOD_TURNS, found_against_claimed
 from harness.review.model import Ran, Review
 
@@ -28,6 +29,9 @@ def render(review: Review) -> str:
         general=partial(view.general, review),
         coverage=text.coverage_line(review.coverage) if review.coverage else "",
         missed=list(text.ranges(review.coverage.missed)) if review.coverage else [],
+        answered=lambda said: answers.to(said.text, review.answers),
+        standings=Counter(each.standing for each in review.answers),
+        earlier=list(text.from_earlier(review)),
         turns=found_against_claimed(review.matrix),
         good_turns=GOOD_TURNS,
         again=shlex.join(review.argv),

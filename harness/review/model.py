@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.results.model import Kernel, Sandbox, Tools
+from harness.review.answers import Answer
 from harness.review.matrix import Row, Turn
 from harness.runner.checked import Result
 from harness.verdict.rate import Rate
@@ -138,6 +139,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     matrix: tuple[Row, ...] = ()
     not_run: tuple[tuple[str, str], ...] = ()
     remarks: tuple[Said, ...] = ()
+    answers: tuple[Answer, ...] = ()
     coverage: Coverage | None = None
     costs: tuple[Cost, ...] = ()
     flaky: tuple[Flaky, ...] = ()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from harness.results.text import plain
+from harness.review import answers
+from harness.review.answers import Standing
 from harness.review.matrix import GOOD_TURNS, Row, Turn
-from harness.review.model import Added, Coverage, Flaky, Patch, Review
+from harness.review.model import Added, Coverage, Flaky, Patch, Review, Said
 from harness.runner.checked import Check, Outcome, Result
 
 MARKS = {Outcome.GOOD: "ok", Outcome.RED: "RED", Outcome.NOT_DONE: "-"}
 SIGNS = {"PASS": ".", "FAIL": "F", "ERROR": "E", "MISS": "M", "DONE": "d", "SKIP": "S"}
 MAIL_WIDTH = 72
+UNANSWERED = (Standing.OPEN, Standing.CONTRADICTED, Standing.ASTRAY)
 LISTED = 12
 """Missed lines, complaints and the like that a mail lists before it says how many more there are."""
 
@@ -21,7 +25,7 @@ LISTED = 12
 def table(review: Review) -> str:
     """Everything that a terminal shows, without the end of line."""
     parts = ["\n".join(_head(review)), "\n".join(_patches(review)), "\n".join(_matrix(review))]
-    told = (_unmet(review), _remarks(review), _rest(review), list(_from_earlier(review)))
+    told = (_unmet(review), _remarks(review), list(_answers(review)), _rest(review), list(from_earlier(review)))
     parts += ["\n".join(lines) for lines in told if lines]
     return "\n\n".join(part for part in parts if part)
 
@@ -128,8 +132,30 @@ def _unmet(review: Review) -> list[str]:
 def _remarks(review: Review) -> list[str]:
     return [
         f"remark on patch {said.number or 'all'}, {said.place}: {plain(said.text.splitlines()[0])}"
+        + _answer_word(review, said)
         for said in review.remarks
     ]
+
+
+def _answer_word(review: Review, said: Said) -> str:
+    """What became of a remark, if the series tells of any."""
+    if not review.answers:
+        return ""
+    found = answers.to(said.text, review.answers)
+    return f"   [{'; '.join(dict.fromkeys(each.standing.value for each in found)) or 'no answer to it'}]"
+
+
+def _answers(review: Review) -> Iterator[str]:
+    """How many remarks are answered, and each that is not."""
+    if not review.answers:
+        return
+    counts = Counter(each.standing for each in review.answers)
+    told = ", ".join(f"{counts[standing]} {standing.value}" for standing in Standing if counts[standing])
+    yield f"{len(review.answers)} remarks that the series tells of: {told}"
+    for each in review.answers:
+        if each.standing in UNANSWERED:
+            note = f" ({each.note})" if each.note else ""
+            yield f"  {each.standing.value}{note}: {plain(each.remark)}"
 
 
 def _rest(review: Review) -> list[str]:
@@ -147,7 +173,7 @@ def _rest(review: Review) -> list[str]:
     return found
 
 
-def _from_earlier(review: Review) -> Iterator[str]:
+def from_earlier(review: Review) -> Iterator[str]:
     """What was not run for this review, and where it is from."""
     for ran in review.runs:
         if ran.since:
@@ -222,7 +248,8 @@ def _mail(review: Review, tester: str) -> Iterator[str]:
     if review.matrix:
         yield ""
         yield from _turned(review)
-    yield from ("", *_rest(review)) if _rest(review) else ()
+    for lines in (_rest(review), list(_answers(review))):
+        yield from ("", *lines) if lines else ()
     yield ""
     if review.tested and tester:
         yield f"Tested-by: {tester}"

@@ -6,7 +6,7 @@ from test_review_out import review
 
 from harness.catalogue.model import Kind, Status
 from harness.results.model import CaseResult
-from harness.review import evidence
+from harness.review import evidence, remarks
 from harness.verdict.judge import Outcome
 
 REPLY = """\
@@ -30,7 +30,7 @@ def test_a_reply_is_told_by_the_subject_it_answers(tmp_path):
     path.write_text(REPLY.format(number=9, title="fs: refuse a symlink to its own name", parent="x@y"))
     other = tmp_path / "other.eml"
     other.write_text(REPLY.format(number=1, title="another title", parent="x@y"))
-    found = evidence.with_replies(review(), [path, other]).remarks
+    found = remarks.with_replies(review(), [path, other]).remarks
     assert [(each.number, each.author, each.text) for each in found] == [
         (2, "R <r@example.org>", "why?"), (1, "R <r@example.org>", "why?"),
     ]  # fmt: skip
