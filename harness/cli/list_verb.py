@@ -21,7 +21,8 @@ def command(patterns: tuple[str, ...], docs: bool) -> None:
     if docs:
         from harness.results import coverage, published
 
-        click.echo(coverage.page(catalogue, published.read(workspace.published)), nl=False)
+        folder = workspace.published
+        click.echo(coverage.page(catalogue, published.read(folder), published.read_others(folder)), nl=False)
     elif patterns:
         _cases(catalogue, select(catalogue, patterns))
     else:

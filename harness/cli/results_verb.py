@@ -92,21 +92,27 @@ def judge(run: str) -> None:
 def publish() -> None:
     """Write the newest whole run of each scenario to results/published/: outcomes in words, to be committed.
 
-    A scenario without such a run here keeps the one that is published.
+    A scenario without such a run here keeps the one that is published. Runs on other bases, and on kernels with further
+    fragments, have folders of their own.
     """
     from harness.catalogue.load import load
     from harness.results import published
 
     workspace = find_workspace()
     catalogue = load(workspace)
-    scenarios = catalogue.scenarios()
-    before = published.read(workspace.published)
-    taken = published.take(index.entries(workspace.runs), catalogue)
-    runs = {name: run for name, run in sorted({**before, **taken}.items()) if name in scenarios}
-    published.write(workspace.published, runs, {name: scenario.suite for name, scenario in scenarios.items()})
-    for name in scenarios:
-        click.echo(f"{name:<{max(map(len, scenarios))}}  {_published_line(runs.get(name), new=name in taken)}")
-    click.echo(f"{len(runs)} of {len(scenarios)} scenarios, {len(taken)} of them from runs here")
+    scenarios, entries = catalogue.scenarios(), index.entries(workspace.runs)
+    kinds = {published.kind_of(entry, catalogue) for entry in entries}
+    for kind in ("", *sorted(kinds - {""})):
+        folder = workspace.published / kind
+        before, taken = published.read(folder), published.take(entries, catalogue, kind)
+        runs = {name: run for name, run in sorted({**before, **taken}.items()) if name in scenarios}
+        if kind and not runs:
+            continue
+        published.write(folder, runs, {name: scenario.suite for name, scenario in scenarios.items()})
+        for name in runs if kind else scenarios:
+            click.echo(f"{name:<{max(map(len, scenarios))}}  {_published_line(runs.get(name), new=name in taken)}")
+        where = f"on {kind}: " if kind else ""
+        click.echo(f"{where}{len(runs)} of {len(scenarios)} scenarios, {len(taken)} of them from runs here")
 
 
 def _published_line(run: Published | None, *, new: bool) -> str:

@@ -42,10 +42,15 @@ class Tally:
         return ", ".join(parts) or "-"
 
 
-def page(catalogue: Catalogue, published: Mapping[str, Published]) -> str:
-    """The whole page, with a newline at its end."""
+Runs = Mapping[str, Published]
+"""By scenario."""
+
+
+def page(catalogue: Catalogue, published: Runs, others: Mapping[str, Runs] | None = None) -> str:
+    """The whole page, with a newline at its end. ``others`` are the runs on other kinds of kernels."""
     lines = [*_summary(catalogue), *_questions(catalogue, published), *_open(catalogue)]
-    lines += [*_suites(catalogue, published), *_elsewhere(catalogue), *_unexpected(catalogue, published)]
+    lines += [*_suites(catalogue, published), *_elsewhere(catalogue), *_unexpected(catalogue, published), ""]
+    lines += _others(others or {})
     return HEAD + "\n".join(lines).rstrip() + "\n"
 
 
@@ -174,3 +179,19 @@ def _unexpected(catalogue: Catalogue, published: Mapping[str, Published]) -> Ite
         yield from ("Not as expected:", "", "| case | outcome |", "|---|---|", *rows)
     else:
         yield "All as expected."
+
+
+def _others(others: Mapping[str, Runs]) -> Iterator[str]:
+    """What was run on other bases, and on kernels with further fragments."""
+    if not others:
+        return
+    yield from (
+        "## On other kernels",
+        "",
+        "| kernel | scenarios | cases in their states | not as expected |",
+        "|---|---|---|---|",
+    )
+    for kind, runs in others.items():
+        cases = sum(len(run.cases) * len(run.states) for run in runs.values())
+        wrong = [f"{run.scenario}/{case}" for run in runs.values() for case in run.unexpected]
+        yield f"| {kind} | {len(runs)} | {cases} | {', '.join(wrong) or 'none'} |"

@@ -4,6 +4,8 @@
     write(workspace.root / "results" / "published", taken)
     read(folder)                                         # {scenario: Published}
 
+Runs on kernels of another kind (another base, further fragments) are in a folder of that kind: 6.12-kasan+lockdep/.
+
 Outcomes as words, no consoles and no disks: enough to see what was so when, on which kernels, from which commit.
 """
 
@@ -16,13 +18,14 @@ import msgspec
 
 from harness.catalogue.model import Catalogue, Scenario
 from harness.errors import InfraError
-from harness.plan import BASE, WITH, WITHOUT
+from harness.plan import BASE, WITH, WITHOUT, newest
 from harness.results import files
 from harness.results.index import Entry
 from harness.results.model import CaseResult, Kernel
 from harness.results.text import summary, word
 
 VERSION = 1
+PLAIN = "plain"
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,28 +46,42 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
 
 
-def take(entries: Iterable[Entry], catalogue: Catalogue) -> dict[str, Published]:
+def kind_of(entry: Entry, catalogue: Catalogue) -> str:
+    """What kernels a run was on: ``""`` for those of `lab run` without options, else ``6.12-kasan+lockdep``."""
+    scenario = catalogue.scenarios().get(entry.manifest.scenario) if entry.manifest else None
+    if entry.manifest is None or scenario is None or not entry.manifest.kernels:
+        return ""
+    series = catalogue.suites[scenario.suite].series
+    usual = catalogue.series[series].bases[0] if series else newest(catalogue.bases)
+    base, config = entry.manifest.kernels[0].base, "+".join(entry.manifest.options.get("config", "").split())
+    return "" if (base, config) == (usual, "") else f"{base}-{config or PLAIN}"
+
+
+def take(entries: Iterable[Entry], catalogue: Catalogue, kind: str = "") -> dict[str, Published]:
     """The newest run of each scenario that is worth publishing, by scenario; ``entries`` are newest first.
 
-    It came to its end, ran all cases as they are declared today in the states that `lab run` shows, forked, on kernels
-    without further fragments.
+    It came to its end, ran all cases as they are declared today, forked, on kernels of that kind: in the states that
+    `lab run` shows, and on kernels of another kind at least at the tip.
     """
     scenarios, found = catalogue.scenarios(), dict[str, Published]()
     for entry in entries:
         name = entry.manifest.scenario if entry.manifest else ""
-        if name in scenarios and name not in found and _is_whole(entry, catalogue, scenarios[name]):
+        if name not in scenarios or name in found or kind_of(entry, catalogue) != kind:
+            continue
+        if _is_whole(entry, catalogue, scenarios[name], alone=bool(kind)):
             found[name] = _published(entry)
     return dict(sorted(found.items()))
 
 
-def _is_whole(entry: Entry, catalogue: Catalogue, scenario: Scenario) -> bool:
+def _is_whole(entry: Entry, catalogue: Catalogue, scenario: Scenario, *, alone: bool) -> bool:
     manifest, result = entry.manifest, entry.result
     if manifest is None or result is None or len(result.cases) != result.planned:
         return False
     suite = catalogue.suites[scenario.suite]
-    states = (WITHOUT, WITH) if suite.series else (BASE,)
-    plain = manifest.options.get("guests") == "forked" and not manifest.options.get("config")
-    return plain and manifest.states == states and set(manifest.cases) == set(suite.cases)
+    wanted = [(WITHOUT, WITH) if suite.series else (BASE,)]
+    wanted += [(WITH,)] if alone else []
+    forked = manifest.options.get("guests") == "forked" and not manifest.options.get("environment")
+    return forked and manifest.states in wanted and set(manifest.cases) == set(suite.cases)
 
 
 def _published(entry: Entry) -> Published:
@@ -116,6 +133,14 @@ def read(folder: Path) -> dict[str, Published]:
             run = _decode(line, f"{path}:{number}")
             found[run.scenario] = run
     return found
+
+
+def read_others(folder: Path) -> dict[str, dict[str, Published]]:
+    """The same of kernels of another kind, by the name of the kind.
+
+    Raises InfraError as ``read`` does.
+    """
+    return {path.name: read(path) for path in sorted(folder.glob("*")) if path.is_dir()}
 
 
 def _decode(line: bytes, where: str) -> Published:

@@ -6,7 +6,19 @@ import msgspec
 import pytest
 
 from harness.catalogue.load import load
-from harness.catalogue.model import Base, Case, Catalogue, Expectation, Filesystem, Image, Kind, Question, Status, Suite
+from harness.catalogue.model import (
+    Base,
+    Case,
+    Catalogue,
+    Expectation,
+    Filesystem,
+    Image,
+    Kind,
+    Question,
+    Series,
+    Status,
+    Suite,
+)
 from harness.errors import InfraError
 from harness.paths import Workspace
 from harness.results import coverage, published
@@ -23,7 +35,8 @@ GREEN = Outcome(status=Status.PASS, kind=Kind.PASSED)
 def catalogue():
     cases = {"one": Case(title="one", answers=(1,)), "two": Case(title="two", answers=(1, "2a"), not_on={"xfs": "why"})}
     return Catalogue(
-        root=Path("/nowhere"), bases={"6.12": Base(title="b", package="p")}, fragments={}, series={},
+        root=Path("/nowhere"), bases={"6.12": Base(title="b", package="p")}, fragments={},
+        series={"tip": Series(title="s", bases=("6.12", "6.1"))},
         images={"tiny": Image(title="tiny")},
         filesystems={name: Filesystem(title=name, type=name) for name in ("ext4", "xfs")},
         suites={"unlinked": Suite(title="u", series="tip", filesystems=("ext4", "xfs"), cases=cases)},
@@ -36,7 +49,16 @@ def catalogue():
     )  # fmt: skip
 
 
-def entry(scenario="ext4-unlinked", *, met=True, options=None, cases=("one", "two"), status=RunStatus.DONE, name="r"):
+def entry(
+    scenario="ext4-unlinked",
+    *,
+    met=True,
+    options=None,
+    cases=("one", "two"),
+    status=RunStatus.DONE,
+    name="r",
+    base="6.12",
+):
     states = ("without", "with")
     results = tuple(
         CaseResult(
@@ -48,7 +70,7 @@ def entry(scenario="ext4-unlinked", *, met=True, options=None, cases=("one", "tw
     manifest = Manifest(
         scenario=scenario, argv=("lab",), states=states, cases=cases, created="2026-01-01T00:00:00Z",
         options=options or {"guests": "forked", "config": ""}, workspace=GitState(commit="a" * 40, changed=(" M x",)),
-        kernels=(Kernel(state="with", key="k", label="6.12 + tip"),),
+        kernels=(Kernel(state="with", key="k", label="6.12 + tip", base=base),),
     )  # fmt: skip
     result = RunResult(
         status=status, scenario=scenario, started="", finished="2026-01-01T00:00:09Z", duration=9.0,
@@ -80,6 +102,19 @@ def test_a_run_is_published_as_words(catalogue, tmp_path):
 )
 def test_only_whole_plain_runs_of_todays_cases_are_taken(catalogue, other):
     assert published.take([entry(**other)], catalogue) == {}
+
+
+@pytest.mark.parametrize(
+    ("base", "config", "kind"), [("6.12", "kasan lockdep", "6.12-kasan+lockdep"), ("6.1", "", "6.1-plain")]
+)
+def test_runs_on_other_kernels_have_a_folder_of_their_own(catalogue, tmp_path, base, config, kind):
+    other = entry(base=base, options={"guests": "forked", "config": config}, met=False)
+    assert published.kind_of(other, catalogue) == kind
+    assert published.take([other], catalogue) == {}
+    published.write(tmp_path / kind, published.take([entry(), other], catalogue, kind), {"ext4-unlinked": "unlinked"})
+    assert published.read(tmp_path) == {}
+    page = coverage.page(catalogue, {}, published.read_others(tmp_path))
+    assert f"| {kind} | 1 | 4 | ext4-unlinked/two |" in page
 
 
 def test_the_newest_is_taken(catalogue):
@@ -118,7 +153,9 @@ def test_the_page(catalogue):
 
 def test_the_projects_page_is_the_one_that_is_generated():
     workspace = Workspace(TREE)
-    page = coverage.page(load(workspace), published.read(workspace.published))
+    page = coverage.page(
+        load(workspace), published.read(workspace.published), published.read_others(workspace.published)
+    )
     assert (TREE / "docs" / "cases.md").read_text() == page, "lab list --docs > docs/cases.md"
 
 
