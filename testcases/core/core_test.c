@@ -16,10 +16,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <termios.h>
 #include <time.h>
 
 #include "names.h"
@@ -550,6 +551,98 @@ TEST_F(core, credentials_are_not_raised)
 {
 	ASSERT_CHECKPOINT(&self->stage, "unprivileged");
 	ASSERT_RESTART(&self->stage);
+}
+
+/* A terminal to be found by this name, and the end of it that types and sees what is written. */
+#define TERMINAL "/tmp/terminal"
+
+static int new_terminal(struct __test_metadata *_metadata)
+{
+	int master = ASSERT_OK(open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)), number, locked = 0;
+	char path[32];
+
+	ASSERT_OK(ioctl(master, TIOCSPTLCK, &locked));
+	ASSERT_OK(ioctl(master, TIOCGPTN, &number));
+	snprintf(path, sizeof(path), "/dev/pts/%d", number);
+	unlink(TERMINAL);
+	ASSERT_OK(symlink(path, TERMINAL));
+	return master;
+}
+
+/* Who leads a session without a terminal gets the one that it opens. */
+static int lead_session_on_terminal(void)
+{
+	return setsid() < 0 || close(open(TERMINAL, O_RDWR)) ? -1 : 0;
+}
+
+static int lead_session(void)
+{
+	return setsid() < 0 ? -1 : 0;
+}
+
+/*
+ * 1. a task leads a session on a terminal, which it has open by two names.
+ * 2. Checkpoint; it ends. A task on another terminal restarts.
+ * 3. Both descriptors are of the new terminal: what is written appears there.
+ */
+SUBJECT(on_terminal)
+{
+	int fd, again;
+
+	MUST(setsid());
+	fd = MUST(open(TERMINAL, O_RDWR | O_CLOEXEC));
+	again = MUST(open("/dev/tty", O_WRONLY | O_NONBLOCK));
+	come_back();
+	MUST_EQ(getsid(0), tcgetsid(fd));
+	MUST_EQ(getsid(0), tcgetsid(again));
+	MUST_EQ(O_RDWR, fcntl(fd, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+	MUST_EQ(O_WRONLY | O_NONBLOCK, fcntl(again, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+	MUST_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	MUST_WRITE(fd, "back");
+	MUST_WRITE(again, " again");
+}
+
+TEST_F(core, terminal_of_the_session)
+{
+	int first = new_terminal(_metadata), second;
+	char seen[32] = "";
+
+	self->stage.event = EVENT_SELF;
+	ASSERT_CHECKPOINT(&self->stage, "on_terminal");
+	second = new_terminal(_metadata);
+	self->stage.before_restart = lead_session_on_terminal;
+	ASSERT_RESTART(&self->stage);
+	ASSERT_EQ(10, read(second, seen, sizeof(seen)));
+	ASSERT_STREQ("back again", seen);
+	close(first);
+	close(second);
+}
+
+TEST_F(core, terminal_that_is_missing_at_restart)
+{
+	int terminal = new_terminal(_metadata);
+
+	self->stage.event = EVENT_SELF;
+	ASSERT_CHECKPOINT(&self->stage, "on_terminal");
+	self->stage.before_restart = lead_session;
+	ASSERT_RESTART_ERRNO(-ENXIO, &self->stage);
+	close(terminal);
+}
+
+/* A terminal that is not that of its session: nothing tells which it would be. */
+SUBJECT(other_terminal)
+{
+	MUST(open(TERMINAL, O_RDWR | O_NOCTTY));
+	event();
+}
+
+TEST_F(core, terminal_of_others_is_refused)
+{
+	int terminal = new_terminal(_metadata);
+
+	ASSERT_CHECKPOINT_ERRNO(-EBADF, &self->stage, "other_terminal");
+	ASSERT_LOG(&self->stage, "fd 3 path /dev/pts/");
+	close(terminal);
 }
 
 /* Refused as a whole, with a record that names what it is about. */
