@@ -360,13 +360,15 @@ class Machine:
                 raise self._lost()
             patience = self._patience.remaining if self._patience else silence
             left = min(deadline.remaining, patience, self._heard + silence - time.monotonic())
-            if left <= 0 and not self._granted(deadline, silence):
-                raise self._hung(deadline, silence)
-            left = max(left, 0.0)
-            for alarm in self._pump(left):
+            heard = self._heard
+            for alarm in self._pump(max(left, 0.0)):
                 if alarm is Alarm.PANIC:
                     raise self._panicked()
                 self._patience = Deadline(self._slow(AFTER_OOPS))
+            # A host that was busy elsewhere may be late itself: what has come meanwhile was no silence.
+            nothing = self._heard == heard and not self._gone()
+            if left <= 0 and nothing and not self._granted(deadline, silence):
+                raise self._hung(deadline, silence)
         return self._frames.pop(0)
 
     def _granted(self, deadline: Deadline, silence: float) -> bool:
