@@ -123,11 +123,16 @@ def newest(bases: Iterable[str]) -> str:
     names = list(bases)
     if not names:
         raise UserError("no base is declared", hint="docs/kernels.md says how to add kernel-patches/bases/<name>.toml")
+    return newest_first(names)[0]
+
+
+def newest_first(names: Iterable[str]) -> list[str]:
+    """Bases by the version in their names."""
 
     def version(name: str) -> list[int]:
         return [int(part) if part.isdigit() else -1 for part in name.split(".")]
 
-    return max(names, key=version)
+    return sorted(names, key=version, reverse=True)
 
 
 def _state(catalogue: Catalogue, series: str, base: str, name: str) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness import process
@@ -65,6 +65,13 @@ class Repo:
         """The object id of a revision, or None."""
         done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)
         return done.stdout.strip() if done.ok else None
+
+    def known(self, refs: Sequence[str]) -> dict[str, str]:
+        """The object ids of those refs that are there, asked for at once."""
+        if not refs:
+            return {}
+        said = self.run("for-each-ref", "--format=%(refname) %(objectname)", *refs).stdout
+        return dict(line.split() for line in said.splitlines())
 
 
 def init(path: Path) -> Repo:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from email.message import Message
 
-HEADED = re.compile(rb"\A(?:From [0-9a-f]{7,} |[A-Za-z-]+: )")
-ENCODED = re.compile(rb"^(?:content-transfer-encoding:\s*(?:base64|quoted)|content-type:\s*multipart)", re.I | re.M)
+HEADED = re.compile(rb"\A(?:From \S+ |[A-Za-z-]+: )")
+ENCODED = re.compile(
+    rb"^(?:content-transfer-encoding:\s*(?:base64|quoted)|content-type:\s*(?:multipart|text/html))", re.I | re.M
+)
 EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 TAGS = re.compile(r"^(?:\s*\[[^\]]*\])+\s*")
 END_OF_MESSAGE = re.compile(r"^(?:---|diff --git .*|Index: .*)$", re.MULTILINE)
@@ -44,7 +47,7 @@ def body(data: bytes) -> bytes:
     empty = EMPTY_LINE.search(data)
     if empty is None:
         return b""
-    return read(data).body if ENCODED.search(data, 0, empty.start()) else data[empty.end() :]
+    return read(data).body if ENCODED.search(data, 0, empty.start()) else _without_transport(data[empty.end() :])
 
 
 def read(data: bytes) -> Letter:
@@ -54,8 +57,8 @@ def read(data: bytes) -> Letter:
     import email
 
     mail = email.message_from_bytes(data)
-    content = b"".join(_text_parts(mail))
-    text = content.decode(errors="surrogateescape").replace("\r\n", "\n")
+    parts = list(_text_parts(mail))
+    text = "".join(_decoded(content, charset) for content, charset in parts).replace("\r\n", "\n")
     author = header(mail, "From")
     inner = re.match(r"\s*From: (.+)\n", text)
     if inner:
@@ -63,17 +66,41 @@ def read(data: bytes) -> Letter:
     end = END_OF_MESSAGE.search(text)
     message = text[: end.start()] if end else text
     subject = " ".join(TAGS.sub("", header(mail, "Subject")).split())
-    return Letter(subject, author, _date(header(mail, "Date")), message.strip(), content)
+    return Letter(
+        subject, author, _date(header(mail, "Date")), message.strip(), b"".join(content for content, _ in parts)
+    )
 
 
-def _text_parts(mail: Message) -> list[bytes]:
-    parts = mail.walk() if mail.is_multipart() else [mail]
-    found: list[bytes] = []
-    for part in parts:
-        if part.get_content_maintype() == "text":
+def is_html_alone(data: bytes) -> bool:
+    """Whether a mail has text as HTML and in no other form."""
+    if not HEADED.match(data):
+        return False
+    import email
+
+    kinds = {part.get_content_type() for part in email.message_from_bytes(data).walk()}
+    return "text/html" in kinds and "text/plain" not in kinds
+
+
+def _text_parts(mail: Message) -> Iterator[tuple[bytes, str]]:
+    """The contents of a mail's texts, and the character set that each says. HTML is another form of the same."""
+    for part in mail.walk():
+        if part.get_content_maintype() == "text" and part.get_content_subtype() != "html":
             payload = part.get_payload(decode=True)
-            found.append(payload if isinstance(payload, bytes) else b"")
-    return found
+            content = _without_transport(payload) if isinstance(payload, bytes) else b""
+            # The newline before a boundary is the boundary's, and git takes no last line without one.
+            yield content + b"\n" * (not content.endswith(b"\n")), part.get_content_charset("utf-8")
+
+
+def _without_transport(content: bytes) -> bytes:
+    """CR before every newline is the mail's: a patch to a file with such lines has others, of its own, without."""
+    return content.replace(b"\r\n", b"\n") if content.count(b"\n") == content.count(b"\r\n") else content
+
+
+def _decoded(content: bytes, charset: str) -> str:
+    try:
+        return content.decode(charset, errors="strict")
+    except (LookupError, UnicodeError):
+        return content.decode(errors="replace")
 
 
 def header(mail: Message, name: str) -> str:

@@ -7,6 +7,7 @@ replaces the series' own, an order file there replaces the order.
 
 from __future__ import annotations
 
+import itertools
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -123,12 +124,8 @@ def apply(repo: git.Repo, onto: str, patches: Sequence[Patch]) -> tuple[str, ...
     patch, file and hunk, and shows what stands at that place; the repository is as good as before.
     """
     states = _names(onto, patches)
-    commits: list[str] = []
-    for state in states:
-        commit = repo.resolve(state)
-        if commit is None:
-            break
-        commits.append(commit)
+    known = repo.known(states)
+    commits = [known[state] for state in itertools.takewhile(known.__contains__, states)]
     if len(commits) == len(patches):
         return tuple(commits)
     with tempfile.TemporaryDirectory(prefix="lab-series-") as scratch:
@@ -139,6 +136,16 @@ def apply(repo: git.Repo, onto: str, patches: Sequence[Patch]) -> tuple[str, ...
             commits.append(_apply_one(repo, index, parent, patches[position]))
             repo.run("update-ref", states[position], commits[-1])
     return tuple(commits)
+
+
+def applicable(repo: git.Repo, onto: str, patches: Sequence[Patch]) -> tuple[int, str]:
+    """How many of the patches apply one after the other, and why the next one does not ("" when all do)."""
+    try:
+        return len(apply(repo, onto, patches)), ""
+    except SeriesError as exc:
+        states = _names(onto, patches)
+        known = repo.known(states)
+        return len(list(itertools.takewhile(known.__contains__, states))), exc.message
 
 
 def _names(onto: str, patches: Iterable[Patch]) -> list[str]:

@@ -18,7 +18,7 @@ from harness.errors import LabError, SeriesError, UserError
 from harness.kernel import git, series, source
 from harness.kernel.request import applied
 from harness.kernel.series import Patch
-from harness.plan import newest
+from harness.plan import newest, newest_first
 from harness.review import blobs
 from harness.review.posting import Posting
 from harness.runner.prepare import Place
@@ -115,7 +115,7 @@ class Finder:
         for text in posting.based_on:
             if named := self._based_on(text):
                 return Chosen(named, f"Based-on: {text}", tuple(notes))
-        best = max(self.all(), key=lambda each: each.nearness, default=None)
+        best = self._best()
         if best is None:
             raise UserError("no base is known here to apply the series to", hint="--base NAME, or --tree PATH")
         why = f"{best.found} of {best.wanted} files are as the patches want them"
@@ -132,26 +132,42 @@ class Finder:
                 raise UserError(f"there is no series {name!r}", hint=f"known: {', '.join(sorted(catalogue.series))}")
             order |= dict.fromkeys((*requirements(catalogue, name), name))
         source.fetch(base, catalogue.bases[base], self.place.cache, root=catalogue.root)
-        return self._look(Candidate(base, tuple(order)), catalogue.bases[base])
+        declared = catalogue.bases[base]
+        return self._tried(self._look(Candidate(base, tuple(order)), declared), declared)
 
     def again(self, candidate: Candidate) -> Candidate:
         """The same base, looked at for the patches of this finder."""
-        return self._look(candidate, candidate.declared or self.place.catalogue.bases[candidate.base])
+        declared = candidate.declared or self.place.catalogue.bases[candidate.base]
+        return self._tried(self._look(candidate, declared), declared)
+
+    def _best(self) -> Candidate | None:
+        """The nearest of all; the first that has every file as it is wanted and takes all patches ends the search."""
+        tried: list[Candidate] = []
+        for candidate, declared in self._seen():
+            tried.append(self._tried(candidate, declared))
+            if tried[-1].fits and tried[-1].found == tried[-1].wanted:
+                break
+        return max(tried, key=lambda each: each.nearness, default=None)
 
     def all(self) -> list[Candidate]:
         """Every base that the lab has here, alone and below each series of the workspace; a commit of each git tree."""
+        return [self._tried(candidate, declared) for candidate, declared in self._seen()]
+
+    def _seen(self) -> list[tuple[Candidate, Base]]:
+        """The same with nothing applied: those with most files as wanted first, then the newest, with least on it."""
         catalogue = self.place.catalogue
-        found: list[Candidate] = []
-        for name, base in catalogue.bases.items():
+        found: list[tuple[Candidate, Base]] = []
+        for name in newest_first(catalogue.bases):
+            base = catalogue.bases[name]
             if not base.git and source.known(name, base, self.place.cache, root=catalogue.root) is None:
                 continue
-            stacks = [(), *self._stacks(name)]
-            found += [self._look(Candidate(name, stack), base) for stack in dict.fromkeys(stacks)]
+            for stack in dict.fromkeys([(), *self._stacks(name)]):
+                found.append((self._look(Candidate(name, stack), base), base))
         for tree in self.trees:
             commit = blobs.newest_with(tree, self.wanted)
             if commit:
                 found.append(self._from_tree(tree, commit))
-        return found
+        return sorted(found, key=lambda each: (each[0].found, each[0].there), reverse=True)
 
     def _stacks(self, base: str) -> Iterator[tuple[str, ...]]:
         catalogue = self.place.catalogue
@@ -167,14 +183,14 @@ class Finder:
     def _commit(self, commit: str) -> Candidate | None:
         for tree in self.trees:
             if blobs.ask(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"):
-                return self._from_tree(tree, commit)
+                return self._tried(*self._from_tree(tree, commit))
         return None
 
-    def _from_tree(self, tree: Path, commit: str) -> Candidate:
+    def _from_tree(self, tree: Path, commit: str) -> tuple[Candidate, Base]:
         catalogue = self.place.catalogue
         config = catalogue.bases[newest(catalogue.bases)].config
         declared = Base(title=f"{commit[:12]} of {tree}", git=os.fspath(tree.resolve()), ref=commit, config=config)
-        return self._look(Candidate(f"{tree.resolve().name}@{commit[:12]}", declared=declared), declared)
+        return self._look(Candidate(f"{tree.resolve().name}@{commit[:12]}", declared=declared), declared), declared
 
     def _based_on(self, text: str) -> Candidate | None:
         """A base or a series of the workspace that a ``Based-on:`` names: ``6.12``, ``v6.12``, ``checkpoint-core``."""
@@ -187,28 +203,30 @@ class Finder:
         return self.named(base or catalogue.series[requires[0]].bases[0], requires)
 
     def _look(self, candidate: Candidate, declared: Base) -> Candidate:
-        """How well a candidate fits."""
-        catalogue, cache = self.place.catalogue, self.place.cache
-        base = source.fetch(candidate.base, declared, cache, root=catalogue.root)
-        repo = git.Repo(base.repo)
+        """How many of the files are as the patches want them."""
         try:
-            below = [patch for name in candidate.requires for patch in applied(catalogue, candidate.base, name).patches]
-            commit = (base.record.commit, *series.apply(repo, base.record.commit, below))[-1]
+            repo, commit = self._ground(candidate, declared)
         except LabError as exc:
             return replace(candidate, wanted=len(self.wanted), problem=exc.message)
         there = blobs.of_commit(repo, commit, self.wanted)
         found = sum(blobs.is_as_wanted(there.get(name), blob) for name, blob in self.wanted.items())
-        done, problem = self._apply(repo, commit)
         kept = sum((name in there) == bool(blob.strip("0")) for name, blob in self.wanted.items())
-        return replace(candidate, found=found, there=kept, wanted=len(self.wanted), applies=done, problem=problem)
+        return replace(candidate, found=found, there=kept, wanted=len(self.wanted), problem="")
 
-    def _apply(self, repo: git.Repo, commit: str) -> tuple[int, str]:
-        for count, patch in enumerate(self.patches):
-            try:
-                commit = series.apply(repo, commit, [patch])[-1]
-            except SeriesError as exc:
-                return count, exc.message
-        return len(self.patches), ""
+    def _tried(self, candidate: Candidate, declared: Base) -> Candidate:
+        """How many of the patches apply."""
+        if candidate.problem:
+            return candidate
+        done, problem = series.applicable(*self._ground(candidate, declared), self.patches)
+        return replace(candidate, applies=done, problem=problem)
+
+    def _ground(self, candidate: Candidate, declared: Base) -> tuple[git.Repo, str]:
+        """What the patches are to be applied on. Raises LabError when that cannot be made."""
+        catalogue, cache = self.place.catalogue, self.place.cache
+        base = source.fetch(candidate.base, declared, cache, root=catalogue.root)
+        repo = git.Repo(base.repo)
+        below = [patch for name in candidate.requires for patch in applied(catalogue, candidate.base, name).patches]
+        return repo, (base.record.commit, *series.apply(repo, base.record.commit, below))[-1]
 
     def does_not_apply(self, chosen: Chosen) -> SeriesError:
         """The error for a base that does not fit: which patch, which hunk, what stands there; and where it would."""

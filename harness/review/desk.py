@@ -74,6 +74,7 @@ def lay_out(
     patches = _stored(place, posting, options)
     finder = Finder(place, patches, trees, name)
     chosen = finder.choose(said(posting), base, requires)
+    chosen = replace(chosen, notes=(*posting.notes, *chosen.notes))
     if chosen.candidate.fits:
         return _desk(place, posting, name, patches, chosen, options)
     if not anyway:

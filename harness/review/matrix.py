@@ -93,8 +93,8 @@ def row(scenario: str, suite: Suite, case: str, results: Sequence[CaseResult], t
     count = len(titles)
     by_state = {column(result.state, count): result for result in results}
     cells = {state: _cell(suite, case, result) for state, result in by_state.items()}
-    claimed = claim(suite, case, titles)
     kept = _kept(suite, case)
+    claimed = 0 if kept else claim(suite, case, titles)
     turn, found = _turn({_number(state): cell.good for state, cell in cells.items()}, count, claimed, kept)
     promised = all(result.met is not False for result in results)
     return Row(scenario, case, suite.cases[case].title, cells, turn, found, claimed, promised and turn in GOOD_TURNS)

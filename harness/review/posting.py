@@ -73,12 +73,16 @@ class Mail:
 
 @dataclass(frozen=True)
 class Posting:
-    """A series as it was posted, in its newest version. ``versions`` are all that the mails have."""
+    """A series as it was posted, in its newest version. ``versions`` are all that the mails have.
+
+    ``notes`` are what a reader has to know of how its patches were chosen.
+    """
 
     patches: tuple[Mail, ...]
     cover: Mail | None = None
     replies: tuple[Mail, ...] = ()
     versions: tuple[int, ...] = (1,)
+    notes: tuple[str, ...] = ()
 
     @property
     def version(self) -> int:
@@ -151,29 +155,61 @@ def assemble(mails: Iterable[Mail], version: int | None = None, *, partial: bool
     mails = list(mails)
     patches = [each for each in mails if each.diff and not each.is_reply and each.number > 0]
     if not patches:
-        said = ", ".join(repr(each.subject) for each in mails[:3]) or "nothing at all"
-        raise UserError(
-            f"there is no patch in what was given: {said}", hint="`lab review --reply` reads review replies"
-        )
+        raise _no_patch(mails)
     versions = sorted({each.version for each in patches})
     chosen = version or versions[-1]
     if chosen not in versions:
         raise UserError(f"there is no version {chosen} of it here", hint=f"versions: {', '.join(map(str, versions))}")
-    own = _newest_of_each([each for each in patches if each.version == chosen])
+    notes: list[str] = []
+    own = _newest_of_each(_numbered([each for each in patches if each.version == chosen], notes), notes)
     if not partial:
         _complete(own, chosen)
     covers = [each for each in mails if each.number == 0 and each.version == chosen and not each.is_reply]
     ours = {each.message_id for each in (*own, *covers)}
     replies = [each for each in mails if each.is_reply and ours & set(each.parents)]
-    return Posting(own, covers[-1] if covers else None, tuple(replies), tuple(versions))
+    return Posting(own, covers[-1] if covers else None, tuple(replies), tuple(versions), tuple(notes))
 
 
-def _newest_of_each(patches: Sequence[Mail]) -> tuple[Mail, ...]:
+def _no_patch(mails: Sequence[Mail]) -> UserError:
+    subjects = [each.subject for each in mails if each.subject]
+    more = f" and {len(subjects) - 3} more" if len(subjects) > 3 else ""
+    said = ", ".join(map(repr, subjects[:3])) + more or "no mail at all"
+    if any(mail.is_html_alone(each.data) for each in mails):
+        hint = "HTML alone spoils a patch: its author has to send it as plain text"
+    elif mails and all(each.number == 0 for each in mails):
+        hint = "that is a cover letter: give its patches too, a mbox of the whole thread, or the message-id"
+    else:
+        hint = "`lab review --reply` reads review replies"
+    return UserError(f"there is no patch in what was given: {said}", hint=hint)
+
+
+def _numbered(patches: Sequence[Mail], notes: list[str]) -> list[Mail]:
+    """The patches of one series. A patch without a number among others that have one is none of them.
+
+    Raises UserError for two series.
+    """
+    numbered = [each for each in patches if each.of > 1]
+    if not numbered:
+        return list(patches)
+    totals = sorted({each.of for each in numbered})
+    if len(totals) > 1:
+        kinds = ", ".join(
+            f"{next(each.subject for each in numbered if each.of == total)!r} is of {total}" for total in totals
+        )
+        raise UserError(f"the mails hold more than one series: {kinds}", hint="give the mails of one")
+    notes += [f"left out, as it has no number: {each.subject}" for each in patches if each.of == 1]
+    return numbered
+
+
+def _newest_of_each(patches: Sequence[Mail], notes: list[str]) -> tuple[Mail, ...]:
     """Each patch once, the last sent, by number. Mails without numbers are patches in the order in which they came."""
-    if all(each.of == 1 and each.number == 1 for each in patches):
+    if all(each.of == 1 for each in patches):
         return tuple({each.diff: each for each in patches}.values())
     by_number: dict[int, Mail] = {}
     for each in sorted(patches, key=lambda each: each.sent):
+        before = by_number.get(each.number)
+        if before and before.diff != each.diff:
+            notes.append(f"patch {each.number} came twice and was not the same: taken is the later, {each.title!r}")
         by_number[each.number] = each
     return tuple(by_number[number] for number in sorted(by_number))
 

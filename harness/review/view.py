@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from unidiff.patch import PatchedFile, PatchSet
 
 from harness.review.model import Added, Patch, Review, Said
 
+MODES = re.compile(r"^old mode (\d+)\nnew mode (\d+)$", re.MULTILINE)
 KINDS = {"+": "add", "-": "gone", " ": ""}
 
 
@@ -43,7 +45,10 @@ class Hunk:
 
 @dataclass(frozen=True)
 class File:
-    """A file of a patch. ``run`` of ``executable`` added lines were run. ``loose`` are remarks on lines not shown."""
+    """A file of a patch. ``run`` of ``executable`` added lines were run. ``loose`` are remarks on lines not shown.
+
+    ``notes`` are what its lines do not show: a new name, another mode, contents that are no text.
+    """
 
     path: str
     added: int
@@ -52,6 +57,7 @@ class File:
     run: int
     executable: int
     loose: tuple[Said, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def files(review: Review, patch: Patch) -> list[File]:
@@ -80,9 +86,22 @@ def _file(parsed: PatchedFile, covered: Mapping[tuple[str, int], Added], said: S
     hunks = tuple(Hunk(_header(hunk), tuple(_lines(parsed.path, hunk, covered, own, shown))) for hunk in parsed)
     here = [line for (path, _), line in covered.items() if path == parsed.path]
     loose = tuple(each for each in own if id(each) not in shown)
-    return File(
-        parsed.path, parsed.added, parsed.removed, hunks, sum(bool(each.cases) for each in here), len(here), loose
-    )
+    run = sum(bool(each.cases) for each in here)
+    return File(parsed.path, parsed.added, parsed.removed, hunks, run, len(here), loose, tuple(_notes(parsed)))
+
+
+def _notes(parsed: PatchedFile) -> Iterator[str]:
+    head = "".join(str(line) for line in parsed.patch_info or ())
+    if parsed.is_rename:
+        yield f"renamed from {parsed.source_file.removeprefix('a/')}"
+    if parsed.is_added_file:
+        yield "new"
+    if parsed.is_removed_file:
+        yield "removed"
+    if modes := MODES.search(head):
+        yield f"mode {modes[1]} to {modes[2]}"
+    if parsed.is_binary_file or "GIT binary patch" in head:
+        yield "a binary file"
 
 
 def _header(hunk: UniHunk) -> str:

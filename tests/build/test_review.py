@@ -1,6 +1,8 @@
 """Posted series on a toy kernel: the base they are for, patches that break, and one that means harm."""
 
+import base64
 import os
+import quopri
 import shutil
 import socket
 import subprocess
@@ -20,7 +22,7 @@ from harness.kernel import tree
 from harness.kernel.build import build
 from harness.kernel.request import compose
 from harness.paths import Workspace
-from harness.review import desk, intake
+from harness.review import desk, html, intake
 from harness.review.evidence import Ask, gather
 from harness.review.posting import assemble
 from harness.runner.checked import Check, Outcome
@@ -156,6 +158,73 @@ def test_no_base_is_known_at_all(place, linux, tmp_path):
     linux.commit("one", "fs/namei.c", *LINK)
     with pytest.raises(UserError, match="no base is known here"):
         lay_out(place, linux.posted("HEAD~1", tmp_path / "mails"))
+
+
+# What happens to patches on their way
+
+
+def whole(head, body, kind="text/plain; charset=utf-8", coding="8bit"):
+    return b"%s\nMIME-Version: 1.0\nContent-Type: %s\nContent-Transfer-Encoding: %s\n\n%s" % (
+        head, kind.encode(), coding.encode(), body,
+    )  # fmt: skip
+
+
+def parts(head, *contents):
+    inner = b"".join(b"--b\nContent-Type: text/%s\n\n%s\n" % content for content in contents)
+    return whole(head, inner + b"--b--\n", "multipart/mixed; boundary=b")
+
+
+WAYS = {
+    "as it is": lambda head, body: head + b"\n\n" + body,
+    "windows": lambda head, body: (head + b"\n\n" + body).replace(b"\n", b"\r\n"),
+    "base64": lambda head, body: whole(head, base64.encodebytes(body), coding="base64"),
+    "base64 of windows lines": lambda head, body: whole(
+        head, base64.encodebytes(body.replace(b"\n", b"\r\n")), coding="base64"
+    ),
+    "quoted-printable": lambda head, body: whole(head, quopri.encodestring(body), coding="quoted-printable"),
+    "another character set than it says": lambda head, body: whole(
+        head, b"caf\xe9\n" + body, "text/plain; charset=x-no"
+    ),
+    "beside HTML": lambda head, body: parts(head, (b"plain", body), (b"html", b"<p>" + body)),
+    "attached": lambda head, body: parts(head, (b"plain", b"See below.\n"), (b"x-patch", body)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_patch_comes_through_a_mailer(place, linux, tmp_path, way):
+    fetched(place)
+    linux.commit("one", "fs/namei.c", *LINK)
+    [path] = [path for path in linux.posted("HEAD~1", tmp_path / "mails").iterdir() if path.name.startswith("0001")]
+    head, _, body = path.read_bytes().partition(b"\n")[2].partition(b"\n\n")
+    mbox = tmp_path / "one.mbox"
+    mbox.write_bytes(b"From mboxrd@z Thu Jan  1 00:00:00 1970\n" + way(head, body) + b"\n")
+    found = lay_out(place, mbox)
+    assert (found.base, [patch.title for patch in found.patches]) == ("toy", ["one"])
+    assert b"+\treturn 7;\n" in found.patches[0].diff
+    review = gather(found, Ask(("lab",), checks=(Check.APPLY,)), Wishes(), Silent())
+    assert review.author == "n <n@example.org>"
+    assert b"one" in msgspec.json.encode(review)
+
+
+def test_renames_modes_and_binary_files(place, linux, tmp_path):
+    fetched(place)
+    linux.git("mv", "lib/string.c", "lib/words.c")
+    (linux.path / "fs/namei.c").chmod(0o755)
+    (linux.path / "logo.bin").write_bytes(bytes(range(256)))
+    linux.git("add", "-A")
+    linux.git("commit", "-qm", "odd things")
+    linux.git("rm", "-q", "logo.bin")
+    linux.git("commit", "-qm", "and one of them gone")
+    review = gather(
+        lay_out(place, linux.posted("HEAD~2", tmp_path / "mails"), base="toy"),
+        Ask(("lab",), checks=(Check.APPLY,)), Wishes(), Silent(),
+    )  # fmt: skip
+    assert [result.outcome for patch in review.patches for result in patch.results] == [Outcome.GOOD] * 2
+    page = html.render(review)
+    assert "lib/words.c" in page
+    assert "renamed from lib/string.c" in page
+    assert "100644 to 100755" in page
+    assert "a binary file" in page
 
 
 # Patch by patch

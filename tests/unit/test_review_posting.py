@@ -68,6 +68,40 @@ def test_mails_without_a_patch():
     assert "--reply" in caught.value.hint
 
 
+def test_a_patch_sent_twice_that_was_not_the_same_is_told():
+    later = "Fri, 2 Jan 2026 10:00:00 +0000"
+    found = posted(patch("PATCH 1/1", "one"), patch("PATCH 1/2", "one"), patch("PATCH 1/2", "uno", "c", date=later),
+                   patch("PATCH 2/2", "two"))  # fmt: skip
+    assert [each.title for each in found.patches] == ["uno", "two"]
+    assert found.notes == (
+        "left out, as it has no number: [PATCH 1/1] one",
+        "patch 1 came twice and was not the same: taken is the later, 'uno'",
+    )
+
+
+def test_two_series_in_one_mbox_are_told_apart():
+    mails = [patch("PATCH 1/2", "one"), patch("PATCH 2/2", "two"), patch("PATCH 1/3", "three")]
+    with pytest.raises(UserError, match=r"more than one series: '\[PATCH 1/2\] one' is of 2, '.* three' is of 3"):
+        posted(*mails)
+
+
+@pytest.mark.parametrize(
+    ("mails", "said", "hint"),
+    [
+        ([], "no mail at all", "--reply"),
+        ([mail("[PATCH 0/2] all")], "'[PATCH 0/2] all'", "a cover letter"),
+        ([mail("[PATCH] x", head="Content-Type: text/html\n", diff=DIFF)], "'[PATCH] x'", "HTML"),
+        ([mail("a"), mail("b"), mail("c"), mail("d"), mail("e")], "'a', 'b', 'c' and 2 more", "--reply"),
+        ([b"\0\xff" * 50], "no mail at all", "--reply"),
+    ],
+)
+def test_what_is_said_of_mails_without_a_patch(mails, said, hint):
+    with pytest.raises(UserError) as caught:
+        posted(*mails)
+    assert caught.value.message == f"there is no patch in what was given: {said}"
+    assert hint in caught.value.hint
+
+
 def test_trailers_of_replies_go_to_what_they_answer():
     found = posted(
         mail("[PATCH 0/2] all", ident="0"),
