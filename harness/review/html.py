@@ -26,6 +26,7 @@ def render(review: Review) -> str:
         checks=text.checks_of(review),
         told=text.told,
         files=partial(view.files, review),
+        remarks_on=lambda patch: sum(said.number == patch.number for said in review.remarks),
         general=partial(view.general, review),
         coverage=text.coverage_line(review.coverage) if review.coverage else "",
         missed=list(text.ranges(review.coverage.missed)) if review.coverage else [],

@@ -14,7 +14,7 @@ from harness.catalogue.model import Status
 from harness.results import files, index, kcidb
 from harness.results.junit import legal
 from harness.results.run import now, to_json
-from harness.review import html, text
+from harness.review import html, letter, text
 from harness.review.model import Patch, Ran, Review
 from harness.review.posting import SLUG
 from harness.runner.checked import Check, Outcome, Result
@@ -28,7 +28,7 @@ def publish(reviews: Path, review: Review, tester: str = "") -> Path:
     folder = _new(reviews, review)
     written = {
         "report.html": html.render(review),
-        "reply.txt": text.mail(review, tester),
+        "reply.txt": letter.mail(review, tester),
         "junit.xml": junit(review),
     }
     for name, content in written.items():

@@ -1,8 +1,7 @@
-"""A review as text: the table for a terminal, and the mail to send below the series. Pure."""
+"""A review as text, for a terminal. Pure."""
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -10,22 +9,21 @@ from itertools import groupby
 from harness.results.text import plain
 from harness.review import answers
 from harness.review.answers import Standing
-from harness.review.matrix import GOOD_TURNS, Row, Turn
+from harness.review.matrix import GOOD_TURNS, Row
 from harness.review.model import Added, Coverage, Flaky, Patch, Review, Said
 from harness.runner.checked import Check, Outcome, Result
 
 MARKS = {Outcome.GOOD: "ok", Outcome.RED: "RED", Outcome.NOT_DONE: "-"}
 SIGNS = {"PASS": ".", "FAIL": "F", "ERROR": "E", "MISS": "M", "DONE": "d", "SKIP": "S"}
-MAIL_WIDTH = 72
 UNANSWERED = (Standing.OPEN, Standing.CONTRADICTED, Standing.ASTRAY)
 LISTED = 12
-"""Missed lines, complaints and the like that a mail lists before it says how many more there are."""
+"""Missed lines, complaints and the like that are listed before it is said how many more there are."""
 
 
 def table(review: Review) -> str:
     """Everything that a terminal shows, without the end of line."""
     parts = ["\n".join(_head(review)), "\n".join(_patches(review)), "\n".join(_matrix(review))]
-    told = (_unmet(review), _remarks(review), list(_answers(review)), _rest(review), list(from_earlier(review)))
+    told = (_unmet(review), _remarks(review), list(_answers(review)), numbers(review), list(from_earlier(review)))
     parts += ["\n".join(lines) for lines in told if lines]
     return "\n\n".join(part for part in parts if part)
 
@@ -158,7 +156,8 @@ def _answers(review: Review) -> Iterator[str]:
             yield f"  {each.standing.value}{note}: {plain(each.remark)}"
 
 
-def _rest(review: Review) -> list[str]:
+def numbers(review: Review) -> list[str]:
+    """Coverage, costs and rates, a line each."""
     found = [coverage_line(review.coverage)] if review.coverage else []
     found += [_cost_line(cost.case, cost.name, cost.before, cost.after) for cost in review.costs]
     found += [_flaky_line(flaky) for flaky in review.flaky if flaky.failed_before or flaky.failed_after]
@@ -233,71 +232,3 @@ def ranges(lines: Sequence[Added]) -> Iterator[str]:
 
 def _follows(before: Added, line: Added) -> bool:
     return (line.file, line.function) == (before.file, before.function) and line.line - before.line <= 3
-
-
-def mail(review: Review, tester: str = "") -> str:
-    """The reply: what was run on what, what came out patch by patch. ``tester`` is who gives the ``Tested-by:``."""
-    return "\n".join(_mail(review, tester)).rstrip() + "\n"
-
-
-def _mail(review: Review, tester: str) -> Iterator[str]:
-    yield from _ran_on(review)
-    yield ""
-    for patch in review.patches:
-        yield from _about(review, patch)
-    if review.matrix:
-        yield ""
-        yield from _turned(review)
-    for lines in (_rest(review), list(_answers(review))):
-        yield from ("", *lines) if lines else ()
-    yield ""
-    if review.tested and tester:
-        yield f"Tested-by: {tester}"
-    elif review.tested:
-        yield "All is as promised."
-    yield ""
-    yield "Again: " + shlex.join(review.argv)
-
-
-def _ran_on(review: Review) -> Iterator[str]:
-    yield f"I ran this series with lab on {review.base}, {review.tools.compiler or 'gcc'},"
-    cases = len(review.matrix)
-    scenarios = ", ".join(dict.fromkeys(row.scenario for row in review.matrix))
-    if cases:
-        yield f"{cases} cases ({scenarios}) at every patch, each in a fresh guest"
-        yield f"({review.tools.qemu.partition('(')[0].strip()}, {review.accel.partition(' ')[0] or 'tcg'})."
-    else:
-        yield "without running test cases."
-
-
-def _about(review: Review, patch: Patch) -> Iterator[str]:
-    of = max(patch.number for patch in review.patches)
-    if patch.refused:
-        yield f"[{patch.number}/{of}] does not apply:"
-        yield from (f"    {line}" for line in patch.refused.splitlines()[:LISTED])
-        return
-    red = [result for result in patch.results if result.outcome is Outcome.RED]
-    good = [result.check.value for result in patch.results if result.outcome is Outcome.GOOD]
-    yield f"[{patch.number}/{of}] {plain(patch.title)}"
-    if good:
-        yield f"    good: {', '.join(good)}"
-    for result in red:
-        yield f"    {result.check.value}:"
-        yield from (f"        {plain(line)}" for line in told(result)[:LISTED])
-
-
-def _turned(review: Review) -> Iterator[str]:
-    """Which patch turned what; then what did not go as promised."""
-    for position in range(1, len(review.patches) + 1):
-        turned = [row for row in review.turned_by(position) if row.met]
-        if turned:
-            yield f"Patch {numbered(review, str(position))} turns {len(turned)} from red to green:"
-            yield from (f"    {row.scenario}/{row.case}" for row in turned)
-    kept = sum(row.turn is Turn.KEPT for row in review.matrix)
-    if kept:
-        yield f"{kept} do at every patch what they did before."
-    for row in review.matrix:
-        if not row.met:
-            yield f"NOT as expected ({row.turn.value}): {row.scenario}/{row.case}"
-            last = next(reversed(row.cells.values()))
-            yield from (f"    {plain(line)}" for line in [last.word, *last.message.splitlines()][:LISTED])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.catalogue.model import Status
 from harness.kernel.findings import Finding
 from harness.results.model import Kernel, Sandbox, Tools
-from harness.review import html, intake, out, text, view
+from harness.review import html, intake, letter, out, text, view
 from harness.review.matrix import Cell, Row, Turn
 from harness.review.model import Added, Cost, Coverage, Flaky, Patch, Ran, Review, Said
 from harness.review.posting import assemble
@@ -151,16 +151,16 @@ def test_the_table_of_a_bad_series(bad):
 
 
 def test_a_mail_gives_tested_by_only_when_all_is_as_promised(bad):
-    said = text.mail(review(), "T <t@example.org>")
+    said = letter.mail(review(), "T <t@example.org>")
     assert said.count("Tested-by: T <t@example.org>") == 1
     assert "Patch 2 turns 1 from red to green:\n    ext4-loops/own_name\n" in said
     assert "Again: lab review 'a series.mbox'\n" in said
-    assert "Tested-by" not in text.mail(bad, "T <t@example.org>")
+    assert "Tested-by" not in letter.mail(bad, "T <t@example.org>")
     without_cases = review(matrix=())
     assert without_cases.good
-    assert "Tested-by" not in text.mail(without_cases, "T <t@example.org>")
-    assert "Tested-by: " not in text.mail(review(), "")
-    assert "NOT as expected (not run at the tip): ext4-loops/own_name" in text.mail(bad)
+    assert "Tested-by" not in letter.mail(without_cases, "T <t@example.org>")
+    assert "Tested-by: " not in letter.mail(review(), "")
+    assert "NOT as expected (not run at the tip): ext4-loops/own_name" in letter.mail(bad)
 
 
 @pytest.mark.parametrize(
