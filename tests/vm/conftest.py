@@ -1,7 +1,8 @@
 """A kernel, an initramfs and a disk for tests that boot guests.
 
 LAB_TEST_KERNEL (a vmlinux), LAB_TEST_HEADERS (the folder of its linux/ and asm/) and LAB_TEST_SELFTESTS (the folder of
-kselftest_harness.h) name a kernel that is there already; else the newest base's is built, or found in the cache.
+kselftest_harness.h, the newest base's: older ones cannot run one test by its name) name a kernel that is there already;
+else the newest base's is built, or found in the cache.
 """
 
 import dataclasses
