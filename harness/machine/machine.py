@@ -12,28 +12,21 @@ falls silent or when QEMU ends.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import selectors
 import socket
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import Enum, StrEnum
-from io import FileIO
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
 
 from harness import process
-from harness.errors import InfraError, LabError
+from harness.errors import InfraError
 from harness.machine import channel
 from harness.machine.channel import Event, Output
-from harness.machine.command import Accelerator, Disk, Options, Wires, arguments
-from harness.machine.console import Alarm, Log, Watch, after_marker, interact
+from harness.machine.command import Options
+from harness.machine.console import Alarm, interact
 from harness.machine.deadline import Deadline
-from harness.machine.monitor import Monitor
+from harness.machine.outcome import Answer, BootError, Ended, GuestEndedError, Host, Look, RawResult
+from harness.machine.report import Report
+from harness.machine.wired import Birth, Wired
 
 BOOT = 30.0
 """Seconds a guest may take to be ready: twenty times what it needs, for hosts that do much else. Like all a guest is
@@ -48,127 +41,9 @@ AFTER_OOPS = 3.0
 """Seconds a case may go on after an oops: enough to report what it saw, if it can."""
 AFTER_CASE = 15.0
 """Seconds beyond the case's own for the task dump, the clean-up and the unmount, all with heart beats or none."""
-OUTPUT_MAX = 4 * 1024 * 1024
-"""Bytes kept of a case's output."""
 
 
-CONSOLE_PAUSE = 0.004
-"""Seconds in which a console that speaks is left alone: QEMU sends each of its bytes by itself, and waking up for every
-one costs more than the guest's printing does."""
-CONSOLE_BUFFER = 1 << 18
-"""Bytes of socket buffer that QEMU asks for its console, a byte taking some 800 of them. The host may give less."""
-
-PIPE_SIZE = 1 << 20
-"""Bytes an exact guest may be ahead of the host's reading: Linux's limit for a user's pipe."""
-
-Wire = socket.socket | FileIO
-
-
-class Ended(StrEnum):
-    """How a case's machine came to its end."""
-
-    DONE = "done"  # the agent reported to the last word
-    TIMEOUT = "timeout"  # the agent lives, the case did not end in its time
-    HANG = "hang"  # the guest is silent, or does not come back from an oops
-    PANIC = "panic"
-    NO_BOOT = "no-boot"  # never ready
-    LOST = "lost"  # QEMU ended on its own
-    CUT = "cut"  # by the host, at a place that the case asked for
-
-
-@dataclass(frozen=True)
-class RawResult:
-    """What is known of a case before anyone judges it. ``detail`` says in words why it ended so.
-
-    ``console_from`` to ``console_to`` are the bytes of the console file that are the case's own: from its beginning
-    (the file's size when it never began) to the end, or to where the host made a hung guest panic.
-    ``unmount`` is "ok" when the guest let go of the disk, else the errno's name ("mount: EINVAL" when it could not even
-    be mounted), or "" when it never came to it or there was nothing to unmount. ``left`` is what the case left behind,
-    in the agent's words: "stuck", "tasks 2", "mount /tmp/m". ``stopped``: the host ended it in order, as it asked.
-    ``seconds`` is the wall-clock time of the case, on the host.
-    """
-
-    ended: Ended
-    detail: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
-    stopped: bool = False
-    ktap: str = ""
-    events: tuple[str, ...] = ()
-    console: Path = Path()
-    console_from: int = 0
-    console_to: int = 0
-    unmount: str = ""
-    left: tuple[str, ...] = ()
-    seconds: float = 0.0
-    argv: tuple[str, ...] = ()
-    qemu_exit: int | None = None
-    qemu_stderr: str = ""
-
-
-class BootError(LabError):
-    """The guest never was ready: the kernel under test or its initramfs is at fault. ``ended`` says how it failed."""
-
-    exit_code = 1
-    whose = "kernel under test"
-
-
-class GuestEndedError(LabError):
-    """A wait is over because the guest is: ``ended`` says how, the message why."""
-
-    whose = "kernel under test"
-
-    def __init__(self, ended: Ended, message: str) -> None:
-        super().__init__(message)
-        self.ended = ended
-
-
-class Answer(Enum):
-    """What the host does about something that a case asks for and waits for."""
-
-    GO = "go"  # it was done: the case goes on
-    END = "end"  # the case is ended in order and its filesystem unmounted
-    CUT = "cut"  # nothing more is heard of this guest: its QEMU is to be killed
-
-
-Host = Callable[[str], Answer]
-"""Who is asked by a case, with what stands behind ``channel.ASKS``."""
-
-
-Look = Callable[[RawResult], None]
-"""Who looks at a guest as its case left it, before anything is cleaned up; at one that hangs, before it is made to
-panic; at one that panics, while it still tells why. It gets what is known so far, and may save the guest."""
-
-
-class Running(Protocol):
-    """A QEMU that runs."""
-
-    @property
-    def pid(self) -> int:
-        """Its number, on the host."""
-
-    def poll(self) -> int | None:
-        """Its exit code (negative or above 128: a signal), None as long as it runs."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
-
-@dataclass(frozen=True)
-class Ends:
-    """File descriptors: QEMU's ends of the wires of one guest."""
-
-    console: int
-    port: int
-    monitor: int
-    stderr: int
-
-
-Birth = Callable[[Ends, tuple[Disk, ...]], AbstractContextManager[Running]]
-"""How a guest begins that is not started: as the fork of one that runs, with these wires and disks for its own."""
-
-
-class Machine:
+class Machine(Wired):
     """A guest. See the module for how it is used. With ``birth`` it goes on, stopped, where another one was."""
 
     def __init__(
@@ -180,175 +55,16 @@ class Machine:
         gdb: socket.socket | None = None,
         birth: Birth | None = None,
     ) -> None:
-        self.options = options
-        self.argv: tuple[str, ...] = ()
+        super().__init__(options, console, sandbox=sandbox, gdb=gdb, birth=birth)
         self.kernel_release = ""
         self.ready_ms = 0
-        self.watch = Watch()
-        self.console_to: int | None = None
-        self._console_path = console
-        self._sandbox = sandbox
-        self._gdb = gdb
-        self._birth = birth
-        self._stack = contextlib.ExitStack()
-        self._framer = channel.Framer()
-        self._frames: list[Event | Output] = []
-        self._heard = time.monotonic()
         self._patience: Deadline | None = None  # what an oops leaves of it
-        self._stderr = b""
-        self._open: set[str] = set()
         self._unsent = b""
         self._starved: dict[int, float] = {}  # what its threads have been granted
-        self._console_due = 0.0  # when the console may be looked at again
         self._look: Look | None = None
-        self._report: _Report | None = None  # of the case that runs
-
-    # Start and stop
-
-    def __enter__(self) -> Machine:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _exc: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _start(self) -> None:
-        self.log = Log(self._console_path)
-        self._stack.callback(self.log.close)
-        self._selector = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
-        self._urgent = self._stack.enter_context(contextlib.closing(selectors.DefaultSelector()))
-        monitor, monitor_end = self._pair()
-        self.monitor = Monitor(monitor, begun=self._birth is not None)
-        (console, console_end), (port, port_end) = self._guest_wires()
-        theirs = [console_end, port_end, monitor_end]
-        if self.options.zygote:
-            self.zygote, zygote_end = self._pair(socket.SOCK_SEQPACKET)
-            theirs.append(zygote_end)
-        errors, errors_end = os.pipe()
-        self._stack.callback(os.close, errors)
-        os.set_blocking(errors, False)
-        fds = [end.fileno() for end in theirs]
-        gdb = self._gdb.fileno() if self._gdb else -1
-        zygote = fds[3] if self.options.zygote else -1
-        self.wires = Wires(fds[0], fds[1], fds[2], one_way=self.options.exact, gdb=gdb, zygote=zygote)
-        self.argv = tuple(arguments(self.options, self.wires))
-        try:
-            self.child = self._stack.enter_context(self._begin(errors_end))
-        finally:
-            os.close(errors_end)
-            for end in theirs:
-                end.close()
-        for name, source in (("console", console.fileno()), ("port", port.fileno()), ("stderr", errors)):
-            self._selector.register(source, selectors.EVENT_READ, name)
-            if name != "console":
-                self._urgent.register(source, selectors.EVENT_READ, name)
-            self._open.add(name)
-
-    def _begin(self, errors: int) -> AbstractContextManager[Running]:
-        if self._birth:
-            ends = Ends(self.wires.console, self.wires.port, self.wires.monitor, errors)
-            return self._birth(ends, self.options.disks)
-        return process.start(self.argv, sandbox=self._confined(), stderr=errors, pass_fds=self.wires.all)
-
-    def _pair(self, kind: int = socket.SOCK_STREAM) -> tuple[socket.socket, socket.socket]:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-        self._stack.enter_context(ours)
-        return ours, theirs
-
-    def _guest_wires(self) -> list[tuple[Wire, Wire]]:
-        """Our end and QEMU's of console and port."""
-        if self.options.exact:
-            return [self._pipe(), self._pipe()]
-        pairs = [self._pair(), self._pair()]
-        (self.console_socket, console_end), (self.port_socket, _) = pairs
-        console_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CONSOLE_BUFFER)
-        return [*pairs]
-
-    def _pipe(self) -> tuple[Wire, Wire]:
-        """A pipe so wide that QEMU never waits for it, which would delay the guest's interrupt until the host has read.
-
-        To a socket each byte of the console is a packet of its own, and it is soon full.
-        """
-        ours, theirs = os.pipe()
-        reading, writing = FileIO(ours, "rb"), FileIO(theirs, "wb")
-        with contextlib.suppress(OSError):  # the host's limit is lower
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        self._stack.enter_context(reading)
-        return reading, writing
-
-    def _confined(self) -> process.Sandbox | None:
-        if not self._sandbox:
-            return None
-        options = self.options
-        written = [disk.path for disk in options.disks if not disk.read_only]
-        written += [disk.writes for disk in options.disks if disk.writes]
-        read = [disk.path for disk in options.disks if disk.read_only]
-        # A resumed memory is mapped privately and never written, but QEMU opens it for writing all the same.
-        written += [memory for memory in (options.save, options.resume, options.record) if memory]
-        read += [path for path in (options.replay, options.zygote) if path]
-        return process.Sandbox(
-            writable=tuple(written),
-            readable=(*(() if options.goes_on else (options.kernel, options.initramfs)), *read),
-            devices=(Path("/dev/kvm"),) if options.accelerator is Accelerator.KVM else (),
-        )
-
-    def stop(self) -> None:
-        """End QEMU now. What it still had to say on the console is in the file when this returns."""
-        try:
-            if hasattr(self, "child"):
-                self.child.kill()
-                # The wires close when the last process that holds them is gone: QEMU itself, not only its guard.
-                self._drain(Deadline(1.0))
-        finally:
-            self._stack.close()
+        self._report: Report | None = None  # of the case that runs
 
     # Listening
-
-    def _pump(self, timeout: float) -> list[Alarm]:
-        """Take in what QEMU sends within ``timeout`` seconds; returns at the first sign of anything."""
-        alarms: list[Alarm] = []
-        for key, _ in self._ready(timeout):
-            data = self._read(key.fd)
-            if not data:
-                self._forget(key)
-            elif key.data == "console":
-                self._console_due = time.monotonic() + CONSOLE_PAUSE
-                self.log.write(data)
-                alarms += self.watch.feed(data)
-            elif key.data == "stderr":
-                self._stderr = (self._stderr + data)[-65536:]
-            else:
-                self._heard = time.monotonic()
-                self._frames += [channel.parse(line) for line in self._framer.feed(data)]
-        return alarms
-
-    def _ready(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
-        pause = self._console_due - time.monotonic()
-        if pause > 0 and (found := self._urgent.select(min(pause, timeout))):
-            return found
-        return self._selector.select(max(0.0, timeout - max(0.0, pause)))
-
-    def _forget(self, key: selectors.SelectorKey) -> None:
-        self._selector.unregister(key.fd)
-        if key.data != "console":
-            self._urgent.unregister(key.fd)
-        self._open.discard(key.data)
-
-    def _read(self, fd: int) -> bytes:
-        try:
-            return os.read(fd, 65536)
-        except (ConnectionError, BlockingIOError):
-            return b""
-
-    def _drain(self, deadline: Deadline) -> None:
-        while self._open and not deadline.expired:
-            self._pump(deadline.remaining)
 
     def _next(self, deadline: Deadline, silence: float) -> Event | Output:
         """The agent's next frame.
@@ -444,17 +160,6 @@ class Machine:
                 self._drain(Deadline(0.5))
             self.monitor.ask("inject-nmi")
         self._drain(Deadline(2.0))
-
-    def qemu_exit(self, deadline: Deadline) -> int | None:
-        """QEMU's exit code (negative or above 128: a signal), None when it still runs at the deadline."""
-        while self.child.poll() is None and not deadline.expired:
-            time.sleep(0.002)
-        return self.child.poll()
-
-    @property
-    def stderr(self) -> str:
-        """What QEMU complained about."""
-        return self._stderr.decode(errors="replace").strip()
 
     def listen(self, seconds: float) -> bytes:
         """Take in what the guest says within ``seconds``; all lines of cases that were not waited for yet."""
@@ -582,7 +287,7 @@ class Machine:
         Raises GuestEndedError when the guest does not survive it.
         """
         self.send(channel.list_tests(program))
-        report = _Report()
+        report = Report()
         self._collect(report, Deadline(self._slow(seconds + AFTER_CASE)), self._slow(SILENCE))
         return report.text()
 
@@ -601,7 +306,7 @@ class Machine:
 
         With ``variables`` (NAME=VALUE) it can ask the ``host`` for something.
         """
-        report = _Report()
+        report = Report()
         start = Deadline(self._slow(seconds + AFTER_CASE))
         self._heard = time.monotonic()
         self._look, self._report = look, report
@@ -613,9 +318,9 @@ class Machine:
     def follow_case(self, seconds: float, silence: float = SILENCE) -> RawResult:
         """Follow the case that the kernel's command line named (``channel.parameter``)."""
         self._heard = time.monotonic()
-        return self._conclude(_Report(), Deadline(self._slow(seconds + AFTER_CASE)), self._slow(silence))
+        return self._conclude(Report(), Deadline(self._slow(seconds + AFTER_CASE)), self._slow(silence))
 
-    def _conclude(self, report: _Report, start: Deadline, silence: float, host: Host | None = None) -> RawResult:
+    def _conclude(self, report: Report, start: Deadline, silence: float, host: Host | None = None) -> RawResult:
         ended, detail = Ended.DONE, ""
         try:
             if self._collect(report, start, silence, host) is Answer.CUT:
@@ -645,7 +350,7 @@ class Machine:
                 return
             self._pump(0.02)
 
-    def _collect(self, report: _Report, deadline: Deadline, silence: float, host: Host | None = None) -> Answer | None:
+    def _collect(self, report: Report, deadline: Deadline, silence: float, host: Host | None = None) -> Answer | None:
         """Take in all frames of a case; CUT when the host wants no more of them."""
         while True:
             frame = self._next(deadline, silence)
@@ -661,82 +366,6 @@ class Machine:
                     return answer
                 self._heard = time.monotonic()
                 self.send(channel.GO if answer is Answer.GO else channel.END)
-
-
-class _Report:
-    """What the agent says of one case."""
-
-    def __init__(self) -> None:
-        self.exit_code: int | None = None
-        self.signal: int | None = None
-        self.timeout = False
-        self.stopped = False
-        self.unmount = ""
-        self.left: list[str] = []
-        self.events: list[str] = []
-        self._output: list[bytes] = []
-        self._size = 0
-
-    def take(self, frame: Event | Output) -> bool:
-        """Note one frame; true when it was the last."""
-        if isinstance(frame, Output):
-            self._keep(frame.text + (b"\n" if frame.whole else b""))
-            return False
-        if frame.word != "beat":
-            self.events.append(str(frame))
-        match frame:
-            case Event("unmount", ("ok",)):
-                self.unmount = "ok"
-            case Event("unmount", ("error", errno)):
-                self.unmount = errno
-            case Event("mount", ("error", errno, _)):
-                self.unmount = f"mount: {errno}"
-            case Event("left", what):
-                self.left.append(" ".join(what))
-            case _:
-                self._end(frame)
-        return frame.word == "done"
-
-    def _end(self, frame: Event) -> None:
-        match frame:
-            case Event("exit", (code,)):
-                self.exit_code = int(code)
-            case Event("signal", (number,)):
-                self.signal = int(number)
-            case Event("timeout"):
-                self.timeout = True
-            case Event("stopped"):
-                self.stopped = True
-
-    def _keep(self, data: bytes) -> None:
-        if self._size < OUTPUT_MAX:
-            self._output.append(data)
-        elif self._size - len(data) < OUTPUT_MAX:
-            self._output.append(b"# lab: more output was not kept\n")
-        self._size += len(data)
-
-    def text(self) -> str:
-        return b"".join(self._output).decode(errors="replace")
-
-    def result(self, machine: Machine, ended: Ended, detail: str, seconds: float) -> RawResult:
-        return RawResult(
-            ended=ended,
-            detail=detail,
-            exit_code=self.exit_code,
-            signal=self.signal,
-            stopped=self.stopped,
-            ktap=self.text(),
-            events=tuple(self.events),
-            console=machine.log.path,
-            console_from=after_marker(machine.log.path, channel.MARKER),
-            console_to=machine.log.size if machine.console_to is None else machine.console_to,
-            unmount=self.unmount,
-            left=tuple(self.left),
-            seconds=seconds,
-            argv=machine.argv,
-            qemu_exit=machine.child.poll(),
-            qemu_stderr=machine.stderr,
-        )
 
 
 def boot_and_run(

@@ -31,8 +31,9 @@ from harness.errors import InfraError
 from harness.machine import channel
 from harness.machine.command import Disk, Options
 from harness.machine.deadline import Deadline
-from harness.machine.machine import Birth, Machine
+from harness.machine.machine import Machine
 from harness.machine.monitor import Monitor
+from harness.machine.wired import Birth
 
 IGNORE_SHARED = {"capabilities": [{"capability": "x-ignore-shared", "state": True}]}
 """Memory that is a shared file stays where it is: it is no part of the saved state."""

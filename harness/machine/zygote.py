@@ -29,8 +29,9 @@ from pathlib import Path
 from harness.errors import InfraError
 from harness.machine import channel, snapshot
 from harness.machine.command import Accelerator, Disk, Options
-from harness.machine.machine import Ends, Machine, Running
+from harness.machine.machine import Machine
 from harness.machine.snapshot import Snapshot
+from harness.machine.wired import Ends, Running
 
 SOURCE = Path(__file__).with_suffix(".c")
 PATIENCE = 10.0

@@ -9,7 +9,8 @@ from harness.cache import digest
 from harness.catalogue.model import Scenario, Suite
 from harness.kernel.build import Kernel
 from harness.machine.accel import host_key
-from harness.machine.machine import BootError, Machine
+from harness.machine.machine import Machine
+from harness.machine.outcome import BootError
 from harness.plan import BASE, Job, State
 from harness.runner.prepare import Place, Ready, Wishes, pack
 from harness.verdict import splat

@@ -9,7 +9,8 @@ from pathlib import Path
 from harness.catalogue.model import Expectation, Suite
 from harness.errors import InfraError
 from harness.machine import snapshot
-from harness.machine.machine import BootError, Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import BootError, RawResult
 from harness.progress import Progress, silent
 from harness.runner import cuts, exact, phases, replay
 from harness.runner.kept import Keeper

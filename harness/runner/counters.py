@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.kernel.build import Kernel
 from harness.machine import snapshot
-from harness.machine.machine import Ended
+from harness.machine.outcome import Ended
 from harness.plan import Job
 from harness.runner.prepare import COUNTERS, Place, Ready, Wishes, boot, own_disks, pack
 from harness.runner.record import program_of

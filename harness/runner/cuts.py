@@ -25,7 +25,8 @@ from harness.catalogue.model import Kind, Suite
 from harness.errors import UserError
 from harness.guest import disks
 from harness.machine.command import Disk
-from harness.machine.machine import Answer, BootError, Ended, Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import Answer, BootError, Ended, RawResult
 from harness.machine.writes import Entry, Log
 from harness.progress import Progress, Step, silent
 from harness.runner import phases, prepare

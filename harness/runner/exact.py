@@ -16,7 +16,8 @@ from harness.guest import memory_disk
 from harness.machine import accel, channel
 from harness.machine.command import Accelerator, Options
 from harness.machine.deadline import Deadline
-from harness.machine.machine import BootError, Ended, Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import BootError, Ended, RawResult
 from harness.runner.prepare import Ready, Wishes
 
 REASON = "only TCG counts instructions"

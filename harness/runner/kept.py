@@ -23,7 +23,8 @@ from harness.errors import InfraError, UserError
 from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Accelerator, Disk, Options
-from harness.machine.machine import Ended, Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import Ended, RawResult
 from harness.results.model import GUEST
 from harness.runner.prepare import Ready
 from harness.runner.record import record

@@ -21,7 +21,8 @@ from harness.errors import UserError
 from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
-from harness.machine.machine import Answer, BootError, Ended, Host, Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import Answer, BootError, Ended, Host, RawResult
 from harness.progress import Progress
 from harness.runner import prepare
 from harness.runner.prepare import Ready

@@ -18,7 +18,8 @@ from harness.kernel.config import Demands, read_demands
 from harness.kernel.request import KernelRequest, compose
 from harness.machine import accel, channel, snapshot
 from harness.machine.command import Disk, Options
-from harness.machine.machine import BootError, Ended, Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import BootError, Ended, RawResult
 from harness.machine.zygote import Zygote
 from harness.paths import Workspace
 from harness.plan import Job, State, newest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.catalogue.model import Suite
 from harness.guest import disks
-from harness.machine.machine import Ended, RawResult
+from harness.machine.outcome import Ended, RawResult
 from harness.runner.prepare import Ready
 from harness.verdict import judge
 

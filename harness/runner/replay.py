@@ -20,7 +20,8 @@ from harness.catalogue.model import Kind
 from harness.errors import InfraError, UserError
 from harness.machine import history
 from harness.machine.command import Options
-from harness.machine.machine import Machine, RawResult
+from harness.machine.machine import Machine
+from harness.machine.outcome import RawResult
 from harness.results.model import RECORDING
 from harness.runner import exact
 from harness.verdict.judge import Outcome

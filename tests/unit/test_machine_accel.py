@@ -6,7 +6,7 @@ from harness.cache import Cache
 from harness.errors import InfraError, UserError
 from harness.machine import accel
 from harness.machine.command import Accelerator
-from harness.machine.machine import BootError
+from harness.machine.outcome import BootError
 
 
 @pytest.fixture

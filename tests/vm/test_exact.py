@@ -10,7 +10,8 @@ from harness.catalogue.model import Kind, Status
 from harness.errors import InfraError
 from harness.guest import disks, memory_disk
 from harness.machine import history
-from harness.machine.machine import Ended, Machine
+from harness.machine.machine import Machine
+from harness.machine.outcome import Ended
 from harness.runner import exact, replay
 from harness.verdict.judge import Outcome
 

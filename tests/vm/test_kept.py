@@ -10,7 +10,8 @@ from harness.guest import disks
 from harness.machine import channel, snapshot
 from harness.machine.command import Disk
 from harness.machine.console import wait_for_prompt
-from harness.machine.machine import Ended, Machine
+from harness.machine.machine import Machine
+from harness.machine.outcome import Ended
 
 PROGRAM = "vm/guest_test"
 

@@ -13,7 +13,8 @@ import pytest
 from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
-from harness.machine.machine import Ended, Machine
+from harness.machine.machine import Machine
+from harness.machine.outcome import Ended
 
 PROGRAM = "vm/guest_test"
 FORKS = int(os.environ.get("LAB_TEST_FORKS", "40"))

@@ -18,7 +18,8 @@ from harness.machine import channel
 from harness.machine.command import Disk
 from harness.machine.console import wait_for_prompt
 from harness.machine.deadline import Deadline
-from harness.machine.machine import BootError, Ended, Machine, boot_and_run
+from harness.machine.machine import Machine, boot_and_run
+from harness.machine.outcome import BootError, Ended
 
 PROGRAM = "vm/guest_test"
 

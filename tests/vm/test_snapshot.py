@@ -14,7 +14,8 @@ from harness.errors import InfraError
 from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
-from harness.machine.machine import Ended, Machine
+from harness.machine.machine import Machine
+from harness.machine.outcome import Ended
 from harness.machine.zygote import zygote
 from harness.runner.nursery import library
 

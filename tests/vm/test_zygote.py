@@ -15,7 +15,8 @@ from harness.machine import channel, snapshot
 from harness.machine.command import Disk
 from harness.machine.console import wait_for_prompt
 from harness.machine.deadline import Deadline
-from harness.machine.machine import Ended, Machine
+from harness.machine.machine import Machine
+from harness.machine.outcome import Ended
 from harness.machine.zygote import zygote
 from harness.runner.nursery import library
 
