@@ -76,18 +76,20 @@ def test_lines_keeps_a_log_and_raises_at_the_end(tmp_path):
     assert log.read_text() == "one\ntwo\n"
 
 
-@pytest.mark.parametrize("sandbox", ["None", pytest.param("Sandbox()", marks=needs_sandbox)])
+@pytest.mark.parametrize("sandbox", ["None", pytest.param("Sandbox(writable=(here,))", marks=needs_sandbox)])
 def test_children_die_with_a_lab_that_was_killed(tmp_path, sandbox):
-    note = tmp_path / "pid"
+    note, runs = tmp_path / "pid", tmp_path / "runs"
     program = (
         "from harness.process import start, Sandbox\n"
         "import pathlib, time\n"
-        f"with start(['sleep', '60'], sandbox={sandbox}) as child:\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        f"with start(['sh', '-c', 'touch {runs}; exec sleep 60'], sandbox={sandbox}) as child:\n"
         f"    pathlib.Path({str(note)!r}).write_text(str(child.pid))\n"
         "    time.sleep(60)\n"
     )
     lab = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
-    wait_until(lambda: note.exists() and note.read_text(), 10)
+    # What guards a child has to be on before it can be relied on: then the child runs.
+    wait_until(lambda: runs.exists() and note.exists() and note.read_text(), 10)
     lab.kill()
     lab.wait()
     wait_until(lambda: gone(int(note.read_text())))
