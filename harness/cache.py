@@ -93,13 +93,14 @@ class Cache:
             os.utime(entry)
         return entry
 
-    def trim(self, kind: str, keep: int, unused: float) -> int:
+    def trim(self, kind: str, keep: int, unused: float, marked: str = "") -> int:
         """Drop the entries beyond the ``keep`` newest that nobody asked for in ``unused`` seconds; how many they were.
 
         For what is made again in moments and is made by the hundred. ``unused`` must be longer than anybody who got an
-        entry goes on using it.
+        entry goes on using it. With ``marked``, only entries that hold a file of this name, whose age is theirs.
         """
-        aged = sorted(((entry.stat().st_mtime, entry) for entry in self._entries(kind)), reverse=True)
+        entries = (entry for entry in self._entries(kind) if (entry / marked).exists())
+        aged = sorted((((entry / marked).stat().st_mtime, entry) for entry in entries), reverse=True)
         oldest = time.time() - unused
         due = [entry for renewed, entry in aged[keep:] if renewed < oldest]
         for entry in due:

@@ -44,6 +44,7 @@ def make_variables(cache_root: Path, quarantine: str = "") -> tuple[list[str], d
     else:
         folder = Path(os.environ.get("CCACHE_DIR") or shared).absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
     # Paths below the tree are relative (O=build inside it), so the folder's own name need not count.
     env = {"CCACHE_DIR": os.fspath(folder), "CCACHE_NOHASHDIR": "1"}
     return ["CC=ccache gcc", "HOSTCC=ccache gcc"], env, folder

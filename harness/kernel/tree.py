@@ -40,6 +40,10 @@ OUTPUTS = ("check", "off")
 END_OF_DEPENDENCIES = re.compile(rb"^\$\(deps_.*\):$", re.MULTILINE)
 LIMITS = Limits(processes=2000, silence=1800, seconds=6 * 3600)
 """Of a make whose Makefiles nobody trusts: far beyond what a kernel's takes."""
+QUARANTINE = "quarantine"
+"""The file that marks a tree which is a series' own, last opened when it was touched."""
+KEEP, UNUSED = 3, LIMITS.seconds
+"""Quarantines that stay in any case, and the seconds after which nobody can be building in another one."""
 JUST_BEFORE_THE_END = 10.0
 """Seconds before a killed build's last sign of life in which a file without a record may be half written."""
 
@@ -205,9 +209,18 @@ def opened(tree_id: str, cache: Cache, progress: Progress, quarantine: str = "",
 
     with lock(folder.parent / f".{tree_id}.lock", waiting):
         folder.mkdir(exist_ok=True)
+        if quarantine:
+            (folder / QUARANTINE).touch()
         if like and not (folder / "linux").exists():
+            _make_room(cache)
             _begin_as(folder, like, cache, progress, waiting)
         yield WorkTree(folder, cache, quarantine)
+
+
+def _make_room(cache: Cache) -> None:
+    """Throw old quarantines away: two GiB each, and copied again in a minute should somebody come back to one."""
+    cache.trim("trees", KEEP, UNUSED, QUARANTINE)
+    cache.trim("ccaches", KEEP, UNUSED)
 
 
 def _begin_as(folder: Path, like: str, cache: Cache, progress: Progress, waiting: Callable[[], None]) -> None:

@@ -174,10 +174,13 @@ def numbers(review: Review) -> list[str]:
 
 def from_earlier(review: Review) -> Iterator[str]:
     """What was not run for this review, and where it is from."""
-    for ran in review.runs:
-        if ran.since:
-            where = f"results/runs/{ran.folder}"
-            yield f"from an earlier run: {ran.verdicts} verdicts of {ran.scenario}, {ran.since}, {where}"
+    earlier = sorted((ran for ran in review.runs if ran.since), key=lambda ran: ran.scenario)
+    for scenario, group in groupby(earlier, key=lambda ran: ran.scenario):
+        runs = list(group)
+        verdicts, first, last = sum(ran.verdicts for ran in runs), runs[0], runs[-1]
+        more = f" to {last.since}, and {len(runs) - 1} more" if len(runs) > 1 else ""
+        where = f"results/runs/{first.folder}, {first.since}{more}"
+        yield f"from an earlier run: {verdicts} verdicts of {scenario}, {where}"
     if review.coverage and review.coverage.since:
         yield f"from an earlier run: the counts of lines, {review.coverage.since}"
     for state, like in same_kernels(review).items():

@@ -27,7 +27,7 @@ class Guest:
     @property
     def key(self) -> str:
         """Equal keys, equal boots: the host's QEMU and processor are part of it."""
-        return digest("boot 1", host_key(), self.ready.kernel.key, repr(self.ready.options))
+        return digest("boot 2", host_key(), self.ready.kernel.key, repr(self.ready.options))
 
     def boot(self, console: Path) -> str:
         """Boot it once; why it is not fit to run cases in, or "" when it is. ``console`` is written.
@@ -38,9 +38,15 @@ class Guest:
             with Machine(self.ready.options, console) as machine:
                 machine.wait_ready()
         except BootError as exc:
-            return exc.message
-        found = splat.scan(console.read_text(errors="replace"))
-        return f"it boots, with a complaint: {found[0].title}" if found else ""
+            return "\n".join((exc.message, *_complaint(console)))
+        complaint = _complaint(console)
+        return "\n".join(("it boots, with a complaint:", *complaint)) if complaint else ""
+
+
+def _complaint(console: Path) -> tuple[str, ...]:
+    """The lines of the first thing that the kernel complained of: a panic names only what came of it."""
+    found = splat.scan(console.read_text(errors="replace")) if console.exists() else []
+    return found[0].excerpt if found else ()
 
 
 def guest(place: Place, kernel: Kernel, base: str, wishes: Wishes, scratch: Path) -> Guest:

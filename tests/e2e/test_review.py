@@ -39,11 +39,11 @@ def test_a_clean_series_finds_its_base_and_is_told_of(lab, tmp_path):
     assert "leads_to_itself" in (folder / "report.html").read_text()
 
 
-def test_a_series_of_three_patches_in_files_of_any_order(lab):
-    files = sorted((DATA / "series" / "no-boot").glob("*.patch"), reverse=True)
+def test_a_series_of_four_patches_in_files_of_any_order(lab):
+    files = sorted((DATA / "series" / "broken-middle").glob("*.patch"), reverse=True)
     _, made, _ = review(lab, *files, "--only", "apply")
-    assert [patch["number"] for patch in made["patches"]] == [1, 2, 3]
-    assert marks(made) == [{"apply": "good"}] * 3
+    assert [patch["number"] for patch in made["patches"]] == [1, 2, 3, 4]
+    assert marks(made) == [{"apply": "good"}] * 4
 
 
 def test_a_cover_letter_that_names_a_base_nobody_has(lab, tmp_path):
@@ -53,6 +53,16 @@ def test_a_cover_letter_that_names_a_base_nobody_has(lab, tmp_path):
     said, made, _ = review(lab, tmp_path / "mails", "--only", "apply")
     assert "which no tree here has" in said
     assert made["base"] == "6.12"
+
+
+def test_a_cover_letter_that_names_the_wrong_base(lab, tmp_path):
+    shutil.copytree(DATA / "series" / "self-symlink", tmp_path / "mails")
+    cover = tmp_path / "mails" / "0000-cover-letter.patch"
+    cover.write_text(cover.read_text().replace("Patch 1\n", "Patch 1\nBased-on: v6.1\n"))
+    done = lab.run("review", str(tmp_path / "mails"), "--only", "apply")
+    assert done.returncode == 2
+    assert "on 6.1 (Based-on: v6.1):" in done.stderr
+    assert "it applies to 6.12: --base 6.12" in done.stderr
 
 
 def test_the_series_of_a_reply_that_fits_no_base_here(lab):

@@ -95,5 +95,17 @@ def test_trimming_drops_what_is_old_and_beyond_the_newest(tmp_path):
     assert cache.trim("snapshots", keep=1, unused=1500) == 0
 
 
+def test_trimming_what_is_marked_leaves_the_rest_alone(tmp_path):
+    cache = Cache(tmp_path)
+    for name, marked in (("shared", False), ("old", True), ("new", True)):
+        (tmp_path / "trees" / name).mkdir(parents=True)
+        if marked:
+            (tmp_path / "trees" / name / "mark").touch()
+        os.utime(tmp_path / "trees" / name, (0, 0))
+    os.utime(tmp_path / "trees" / "old" / "mark", (0, 0))
+    assert cache.trim("trees", keep=0, unused=1500, marked="mark") == 1
+    assert sorted(path.name for path in (tmp_path / "trees").iterdir() if path.is_dir()) == ["new", "shared"]
+
+
 def test_trimming_what_was_never_made_is_nothing(tmp_path):
     assert Cache(tmp_path).trim("snapshots", keep=1, unused=0) == 0
