@@ -32,8 +32,9 @@ def _ran_on(review: Review) -> Iterator[str]:
     tools = f"{review.tools.compiler or 'gcc'}, {review.tools.qemu.partition('(')[0].strip() or 'QEMU'}"
     cases = len(review.matrix)
     scenarios = ", ".join(dict.fromkeys(row.scenario for row in review.matrix))
+    counted = f"{cases} {'case' if cases == 1 else 'cases'}"
     text = f"I ran this series with lab on {review.base} ({tools}, {review.accel.partition(' ')[0] or 'tcg'})"
-    text += f", {cases} cases at every patch, each in a guest of its own: {scenarios}." if cases else ", no test cases."
+    text += f", {counted} at every patch, each in a guest of its own: {scenarios}." if cases else ", no test cases."
     yield from _wrapped(text)
     earlier = [ran.since for ran in review.runs if ran.since]
     if earlier:
@@ -103,8 +104,10 @@ def _turned(review: Review) -> Iterator[str]:
     for row in review.matrix:
         if not row.met:
             yield f"NOT as expected ({row.turn.value}): {row.scenario}/{row.case}"
+            cells = ((numbered(review, state), cell) for state, cell in row.cells.items())
+            yield from _wrapped("    " + ", ".join(f"{name}: {cell.word}" for name, cell in cells), "    ")
             last = next(reversed(row.cells.values()))
-            yield from (f"    {plain(line)}" for line in [last.word, *last.message.splitlines()][:LISTED])
+            yield from (f"    {plain(line)}" for line in last.message.splitlines()[:LISTED])
     for state, why in review.not_run:
         yield f"At patch {state} no case was run: {why}."
 

@@ -277,7 +277,8 @@ def _boot_and_save(ready: Ready, scratch: Path, folder: Path, progress: Progress
     own = own_disks(ready, scratch)
     memory = snapshot.new_memory(scratch, ready.options)
     options = replace(ready.options, disks=own, save=memory)
-    console = folder / CONSOLE
+    # Of its own: a guest that never came up is told by its console after others have booted beside it.
+    console = folder / f"{ready.state.name}-{scratch.name.strip('.')}.{CONSOLE}"
     with Machine(options, console) as machine:
         try:
             machine.wait_ready()

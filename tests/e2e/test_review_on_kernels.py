@@ -84,6 +84,9 @@ def test_middle_patches_that_do_not_compile_or_boot_stop_nothing(lab):
         "without": "PASS", "1": "PASS", "3": "MISS", "4": "PASS",
     }  # fmt: skip
     assert (row["turn"], row["met"]) == ("broken", False)
+    console = row["cells"]["3"]["message"]
+    assert "Kernel panic - not syncing" in console
+    assert "EXT4-fs (vda): mounted" not in console  # as that of the next patch's guest
     assert made["not_run"] == [["2", "build"]]
     reply = (folder / "reply.txt").read_text()
     assert "Tested-by" not in reply
