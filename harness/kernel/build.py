@@ -152,6 +152,15 @@ def find(request: KernelRequest, cache: Cache) -> Kernel | None:
     return _load(key, found, request, base, cached=True) if found else None
 
 
+def key_of(request: KernelRequest, cache: Cache) -> str:
+    """The key of a request's kernel, built or not, of a base that was fetched before.
+
+    Raises what ``find`` raises, and InfraError for a base that was not.
+    """
+    base = source.fetch(request.name, request.base, cache, root=request.root)
+    return _key(request, base, request.asked(), compiler.label(cache.root))
+
+
 def opened(
     base: source.Source, request: KernelRequest, cache: Cache, progress: Progress, purpose: str = ""
 ) -> AbstractContextManager[tree.WorkTree]:

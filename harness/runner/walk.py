@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -29,7 +30,7 @@ from harness.catalogue.model import Excuse
 from harness.errors import BuildError, DeclarationError, SeriesError, UserError
 from harness.kernel import checkpatch, checks, cover, git, source, subject
 from harness.kernel import series as patch_files
-from harness.kernel.build import Kernel, build
+from harness.kernel.build import Kernel, build, key_of
 from harness.kernel.findings import Finding
 from harness.kernel.request import KernelRequest, applied, quarantine_of
 from harness.kernel.series import Patch
@@ -39,6 +40,9 @@ from harness.runner.checked import Check, Outcome, Report, Result, Row, Walked
 from harness.runner.prepare import Place, Wishes
 
 ALL = tuple(Check)
+CHECKS = "checks"
+"""The cache's folder of results."""
+SOURCE_IS_WRONG = re.compile(r"\berror:(?!.*\b(?:Killed|No space left|Cannot allocate)\b)|undefined reference to")
 
 
 class Watcher(Protocol):
@@ -271,16 +275,32 @@ class _Look:
 
     def _build(self) -> Result:
         started = time.monotonic()
+        request, cache = self._request(self.after), self.walk.place.cache
         try:
-            self.kernel = build(self._request(self.after), self.walk.place.cache, self.walk.watcher.step)
+            red = digest("red build 1", key_of(request, cache))
+            if known := cache.get(CHECKS, red):
+                return _read(known)
+            self.kernel = build(request, cache, self.walk.watcher.step)
         except BuildError as exc:
-            return Result(Check.BUILD, Outcome.RED, exc.first_error or exc.message, log=str(exc.log or ""))
+            result = Result(Check.BUILD, Outcome.RED, exc.first_error or exc.message, log=str(exc.log or ""))
+            return self._kept_red(red, result, time.monotonic() - started)
         except DeclarationError:
             raise
         except UserError as exc:  # an option that the series brings does not come out
             return Result(Check.BUILD, Outcome.RED, exc.message)
         seconds = 0.0 if self.kernel.cached else time.monotonic() - started
         return Result(Check.BUILD, Outcome.GOOD, log=str(self.kernel.log), seconds=seconds)
+
+    def _kept_red(self, key: str, result: Result, seconds: float) -> Result:
+        """A build that failed, kept if it is the source that is wrong: a compiler that was killed may do better."""
+        if not SOURCE_IS_WRONG.search(result.note) or not result.log:
+            return result
+
+        def make(entry: Path) -> None:
+            shutil.copyfile(result.log, entry / "log")
+            _write(entry, msgspec.structs.replace(result, seconds=round(seconds, 1)))
+
+        return _read(self.walk.place.cache.make(CHECKS, key, make))
 
     def _boot(self) -> Result:
         if self.kernel is None and self._build().outcome is not Outcome.GOOD:
@@ -303,9 +323,16 @@ class _Look:
         def make(entry: Path) -> None:
             started = time.monotonic()
             result = look(entry / "log")
-            result = msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 1))
-            (entry / "result.json").write_bytes(msgspec.json.encode(result))
+            _write(entry, msgspec.structs.replace(result, seconds=round(time.monotonic() - started, 1)))
 
-        entry = self.walk.place.cache.make("checks", digest("check 1", key), make)
-        result = msgspec.json.decode((entry / "result.json").read_bytes(), type=Result)
-        return msgspec.structs.replace(result, log=str(entry / "log"))
+        return _read(self.walk.place.cache.make(CHECKS, digest("check 1", key), make))
+
+
+def _write(entry: Path, result: Result) -> None:
+    (entry / "result.json").write_bytes(msgspec.json.encode(result))
+
+
+def _read(entry: Path) -> Result:
+    """A result of an earlier walk, with its log."""
+    result = msgspec.json.decode((entry / "result.json").read_bytes(), type=Result)
+    return msgspec.structs.replace(result, log=str(entry / "log"))

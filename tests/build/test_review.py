@@ -238,7 +238,7 @@ def reviewed(place, folder, checks=(Check.APPLY, Check.BUILD), **more):
 
 
 @sandboxed
-def test_a_middle_patch_that_does_not_compile_stops_nothing(place, linux, tmp_path):
+def test_a_middle_patch_that_does_not_compile_stops_nothing(place, linux, tmp_path, monkeypatch):
     linux.commit("link", "fs/namei.c", *LINK)
     linux.commit("break", "fs/namei.c", *BREAK)
     linux.commit("mend", "fs/namei.c", *MEND)
@@ -248,6 +248,13 @@ def test_a_middle_patch_that_does_not_compile_stops_nothing(place, linux, tmp_pa
     assert "fs/namei.c:10:" in red.note
     assert "nowhere" in red.note
     assert not review.good
+    # What is wrong with it is known from then on.
+    monkeypatch.setattr(tree.WorkTree, "make", lambda *_args: pytest.fail("something is made"))
+    again, marks_again = reviewed(place, tmp_path / "mails")
+    assert marks_again == marks
+    [known] = [result for patch in again.patches for result in patch.results if result.outcome is Outcome.RED]
+    assert known.note == red.note
+    assert "nowhere" in Path(known.log).read_text()
 
 
 @sandboxed
