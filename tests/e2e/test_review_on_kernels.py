@@ -70,6 +70,7 @@ def test_a_clean_series_from_mails_to_evidence(lab, tmp_path):
     assert again["flaky"] == made["flaky"]
 
 
+@pytest.mark.whole
 def test_middle_patches_that_do_not_compile_or_boot_stop_nothing(lab):
     argv = (DATA / "series" / "broken-middle", "--only", "apply,build,boot", "--run", "ext4-loops/other_name")
     said, made, folder = review(lab, *argv, code=1)
