@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ class ReviewScreen(RunScreen, WalkScreen):
         """The walk has said it."""
 
 
+def _person(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>", value):
+        raise click.BadParameter(f"{value!r} is no 'NAME <ADDRESS>'")
+    return value
+
+
 @click.command("review")
 @click.argument("sources", nargs=-1, metavar="[MBOX|FOLDER|FILE|RANGE|MESSAGE-ID|SERIES]...")
 @click.option("--run", "patterns", multiple=True, metavar="SCENARIO[/CASE]", help="Cases to run at every patch.")
@@ -49,7 +56,9 @@ class ReviewScreen(RunScreen, WalkScreen):
 @click.option("--anyway", is_flag=True, help="Go on with the patches that apply when some do not.")
 @click.option("--fresh", is_flag=True, help="Run what an earlier review has run.")
 @click.option("--trust", is_flag=True, help="Build without a sandbox where there is none.")
-@click.option("--tester", metavar="'NAME <ADDRESS>'", default="", help="Who gives the Tested-by: in the mail.")
+@click.option(
+    "--tester", metavar="'NAME <ADDRESS>'", default="", callback=_person, help="Who gives the Tested-by: in the mail."
+)
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Guests at a time (default: processors).")
 def command(
     sources: tuple[str, ...],
@@ -109,16 +118,20 @@ def command(
 
 def _told(path: Path) -> Reply:
     """A reply, shown: the patch as far as it was quoted, and each remark in its place."""
+    from harness.results.text import plain
     from harness.review.reply import read_mail
 
-    reply = read_mail(path.read_bytes())
-    click.secho(f"{path.name}: {reply.subject or 'no subject'}", bold=True)
-    click.echo(f"quotes {reply.hunks} hunks of {len(reply.files)} files: {', '.join(reply.files) or 'no patch'}")
+    data = path.read_bytes()
+    if b"\0" in data:
+        raise click.UsageError(f"--reply {path}: that is no mail.")
+    reply = read_mail(data)
+    click.secho(f"{path.name}: {plain(reply.subject) or 'no subject'}", bold=True)
+    click.echo(f"quotes {reply.hunks} hunks of {len(reply.files)} files: {plain(', '.join(reply.files)) or 'no patch'}")
     for text in reply.missing:
-        click.echo(f"  not whole: {text}")
+        click.echo(f"  not whole: {plain(text)}")
     for remark in reply.remarks:
-        click.secho(f"  {remark.where.shown}", fg="cyan")
-        click.echo("\n".join(f"      {line}" for line in remark.text.splitlines()))
+        click.secho(f"  {plain(remark.where.shown)}", fg="cyan")
+        click.echo("\n".join(f"      {plain(line)}" for line in remark.text.splitlines()))
     return reply
 
 

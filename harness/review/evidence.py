@@ -81,6 +81,8 @@ class _Gathering:
     def all(self) -> Review:
         started = time.monotonic()
         desk = self.desk
+        self._jobs((*self.ask.patterns, *self.ask.costs), [WITH])  # what cannot be asked for is told before the hours
+        told = self._told()
         report = walks.walk(
             desk.place, walks.declared(desk.place, desk.name, desk.base), self.wishes, self.watcher, self.ask.checks
         )
@@ -102,7 +104,7 @@ class _Gathering:
             matrix=rows,
             not_run=tuple(self._not_run(report, unbuilt)),
             remarks=tuple(remarks.of(desk)),
-            answers=tuple(self._answers(rows)),
+            answers=tuple(self._answers(told, rows)),
             coverage=self._coverage(unbuilt),
             costs=tuple(self._costs(unbuilt)),
             flaky=tuple(self._flaky(unbuilt)),
@@ -114,17 +116,19 @@ class _Gathering:
             seconds=round(time.monotonic() - started, 1),
         )  # fmt: skip
 
-    def _answers(self, rows: tuple[matrix.Row, ...]) -> Iterator[Answer]:
-        """What the series says of earlier remarks, held against this review. Raises UserError for no text."""
-        catalogue = self.desk.place.catalogue
-        path = self.ask.answers or catalogue.folder_of(self.desk.name) / ANSWERS
-        if not path.is_file():
-            return
-        told = answers.read(files.read_text(path))
-        titles = dict(zip(self.desk.numbers, (patch.title for patch in self.desk.patches), strict=True))
-        declared = [f"{name}/{case}" for name, suite in catalogue.suites.items() for case in suite.cases]
+    def _told(self) -> list[answers.Told]:
+        """What the series tells of earlier remarks. Raises UserError for a file that was named and tells nothing."""
+        path = self.ask.answers or self.desk.place.catalogue.folder_of(self.desk.name) / ANSWERS
+        told = answers.read(files.read_text(path)) if path.is_file() else []
         if self.ask.answers and not told:
             raise UserError(f"{path}: no table of it has a column 'remark'", hint="docs/review.md has the format")
+        return told
+
+    def _answers(self, told: list[answers.Told], rows: tuple[matrix.Row, ...]) -> Iterator[Answer]:
+        """The same, held against this review."""
+        titles = dict(zip(self.desk.numbers, (patch.title for patch in self.desk.patches), strict=True))
+        suites = self.desk.place.catalogue.suites
+        declared = [f"{name}/{case}" for name, suite in suites.items() for case in suite.cases]
         yield from answers.hold(told, titles, rows, declared)
 
     def _jobs(self, patterns: tuple[str, ...], at: list[str]) -> tuple[Job, ...]:

@@ -294,6 +294,21 @@ def test_a_posted_series_begins_with_what_is_built_and_touches_none_of_it(place,
     assert not compose(laid.place.catalogue, "toy").quarantine
 
 
+def test_what_cannot_be_asked_for_is_told_before_anything_is_looked_at(place, linux, tmp_path, monkeypatch):
+    fetched(place)
+    linux.commit("one", "fs/namei.c", *LINK)
+    laid = lay_out(place, linux.posted("HEAD~1", tmp_path / "mails"))
+    monkeypatch.setattr("harness.runner.walk.walk", lambda *_args: pytest.fail("the walk begins"))
+    (tmp_path / "README.md").write_text("| day |\n|---|\n| one |\n")
+    for ask, said in (
+        (Ask(("lab",), patterns=("nosuch",)), "no scenario 'nosuch'"),
+        (Ask(("lab",), costs=("nosuch",)), "no scenario 'nosuch'"),
+        (Ask(("lab",), answers=tmp_path / "README.md"), "no table of it has a column 'remark'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            gather(laid, ask, Wishes(), Silent())
+
+
 # A series that means harm
 
 
