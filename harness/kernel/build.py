@@ -136,7 +136,8 @@ def tree_of(base: source.Source, request: KernelRequest, purpose: str = "") -> s
 def _key(request: KernelRequest, base: source.Source, asked: config.Asked, made_by: str) -> str:
     patches = (patch.key for patch in request.patches)
     profiled = ("profiled", *request.profiled) if request.profiled else ()
-    return digest(RECIPE, base.record.tree, *patches, "|", asked.text, request.unfinished, made_by, *profiled)
+    told = ("make", *request.variables) if request.variables else ()
+    return digest(RECIPE, base.record.tree, *patches, "|", asked.text, request.unfinished, made_by, *profiled, *told)
 
 
 def find(request: KernelRequest, cache: Cache) -> Kernel | None:
@@ -259,7 +260,7 @@ class _Build:
         known = self.cache.root / "counts" / digest(self.base.version.rpartition(".")[0], self.request.family)
         total = _expected(known, options_on) if work.is_new else 0
         profile = [f"GCOV_PROFILE_{Path(name).stem}.o=y" for name in self.request.profiled]
-        done = make.run([*dict.fromkeys(profile), *TARGETS], total)
+        done = make.run([*dict.fromkeys((*profile, *self.request.variables)), *TARGETS], total)
         if work.is_new:
             known.parent.mkdir(exist_ok=True)
             known.write_text(str(done))

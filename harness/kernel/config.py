@@ -20,7 +20,7 @@ Values = Mapping[str, str]
 SETTING = re.compile(r"(CONFIG_[A-Za-z0-9_]+)=(y|m|n|-?\d+|0[xX][0-9a-fA-F]+|\"(?:[^\"\\]|\\.)*\")")
 UNSET = re.compile(r"# (CONFIG_[A-Za-z0-9_]+) is not set")
 NAME = re.compile(r"CONFIG_[A-Za-z0-9_]+")
-DEMAND = re.compile(r"#: (slower|memory) = (\d+(?:\.\d+)?)")
+DEMAND = re.compile(r"#: (?:(slower|memory) = (\d+(?:\.\d+)?)|make = ([A-Z][A-Z0-9_]*_[\w-]+\.o=[yn]))")
 
 
 @dataclass(frozen=True)
@@ -96,30 +96,39 @@ def _read_line(line: str, where: str, series: str) -> Option | None:
 
 @dataclass(frozen=True)
 class Demands:
-    """What the guest of a kernel needs more of than that of a plain one: how many times the time, how many MiB."""
+    """What a kernel with a fragment needs more of than a plain one: how many times the time, how many MiB, both of its
+    guest; and for single objects what kbuild is told of them (``KASAN_SANITIZE_string.o=n``)."""
 
     slower: float = 1.0
     memory: int = 0
+    make: tuple[str, ...] = ()
 
     def __add__(self, other: Demands) -> Demands:
-        return Demands(self.slower * other.slower, self.memory + other.memory)
+        return Demands(self.slower * other.slower, self.memory + other.memory, self.make + other.make)
 
 
 def read_demands(path: Path) -> Demands:
-    """What a fragment says in lines ``#: slower = 2`` and ``#: memory = 256``.
+    """What a fragment says in lines ``#: slower = 2``, ``#: memory = 256`` and ``#: make = KASAN_SANITIZE_string.o=n``.
 
     Raises DeclarationError for one that says something else behind ``#:``.
     """
-    found = {}
+    found = Demands()
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.startswith("#:"):
             continue
         if not (said := DEMAND.fullmatch(line.strip())):
             raise DeclarationError(
-                f"{path}:{number}", f"{line!r} is not understood", hint="#: slower = N, #: memory = N"
+                f"{path}:{number}",
+                f"{line!r} is not understood",
+                hint="#: slower = N, #: memory = N, #: make = X_y.o=n",
             )
-        found[said[1]] = float(said[2])
-    return Demands(found.get("slower", 1.0), int(found.get("memory", 0)))
+        key, value, variable = said.groups()
+        found += Demands(
+            slower=float(value) if key == "slower" else 1.0,
+            memory=int(float(value)) if key == "memory" else 0,
+            make=(variable,) if variable else (),
+        )
+    return found
 
 
 def read_option(text: str, where: str) -> Option:

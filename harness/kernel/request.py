@@ -90,8 +90,14 @@ class KernelRequest:
         Raises DeclarationError for a fragment that is not understood.
         """
         return digest(
-            self.name, self.base.ref, *(each.key for each in self.patches), "|", self.asked().text, self.unfinished
-        )
+            self.name, self.base.ref, *(each.key for each in self.patches), "|", self.asked().text, self.unfinished,
+            *self.variables,
+        )  # fmt: skip
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What make is told of single objects. Raises DeclarationError for a fragment that is not understood."""
+        return tuple(word for path in self.fragments for word in config.read_demands(path).make)
 
     def asked(self) -> config.Asked:
         """All options asked for. Raises DeclarationError for a fragment that is not understood."""

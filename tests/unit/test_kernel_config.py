@@ -115,9 +115,9 @@ def test_the_fragments_of_the_lab_are_understood_and_give_reasons():
 
 def test_what_a_fragment_demands_of_a_guest_is_read_and_adds_up(tmp_path):
     one, other = tmp_path / "a.config", tmp_path / "b.config"
-    one.write_text("# Checked.\n#: slower = 4\n#: memory = 256\nCONFIG_A=y\n")
+    one.write_text("# Checked.\n#: slower = 4\n#: memory = 256\n#: make = KASAN_SANITIZE_x.o=n\nCONFIG_A=y\n")
     other.write_text("# Watched.\n#: slower = 1.5\nCONFIG_B=y\n")
-    assert config.read_demands(one) + config.read_demands(other) == config.Demands(6.0, 256)
+    assert config.read_demands(one) + config.read_demands(other) == config.Demands(6.0, 256, ("KASAN_SANITIZE_x.o=n",))
     assert [option.name for option in config.read_fragment(one)] == ["CONFIG_A"]
 
 
