@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from harness import process
-from harness.catalogue.load import select
-from harness.errors import UserError
+from harness.catalogue.load import nearest, select
+from harness.errors import DeclarationError, UserError
 from harness.plan import WITH, WITHOUT, Job, Request, plan
 from harness.results import facts, files
 from harness.results.model import CaseResult, Kernel, Sandbox
@@ -81,7 +81,9 @@ class _Gathering:
     def all(self) -> Review:
         started = time.monotonic()
         desk = self.desk
-        self._jobs((*self.ask.patterns, *self.ask.costs), [WITH])  # what cannot be asked for is told before the hours
+        # What cannot be asked for is told before the hours that the rest takes.
+        for job in self._jobs((*self.ask.patterns, *self.ask.costs), [WITH]):
+            self._claims_are_of_this_series(job)
         told = self._told()
         report = walks.walk(
             desk.place, walks.declared(desk.place, desk.name, desk.base), self.wishes, self.watcher, self.ask.checks
@@ -115,6 +117,21 @@ class _Gathering:
             accel=self._accel(),
             seconds=round(time.monotonic() - started, 1),
         )  # fmt: skip
+
+    def _claims_are_of_this_series(self, job: Job) -> None:
+        """Raises DeclarationError for a claim of a suite's own series that names no patch of it."""
+        if job.suite.series != self.desk.name:
+            return
+        titles = [patch.title for patch in self.desk.patches]
+        for case in job.cases:
+            pattern = matrix.claimed_by(job.suite, case)
+            if pattern and not matrix.claim(job.suite, case, titles):
+                near = nearest(pattern, titles)
+                raise DeclarationError(
+                    f"testcases/{job.scenario.suite}/suite.toml",
+                    f"green_from of {case}: {self.desk.name} has no patch {pattern!r}",
+                    hint=f"did you mean {near!r}?" if near else None,
+                )
 
     def _told(self) -> list[answers.Told]:
         """What the series tells of earlier remarks. Raises UserError for a file that was named and tells nothing."""

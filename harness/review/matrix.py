@@ -69,9 +69,14 @@ class Row(msgspec.Struct, frozen=True):
     met: bool = True
 
 
+def claimed_by(suite: Suite, case: str) -> str:
+    """The pattern of the subject that a case must turn at, "" for none."""
+    return suite.cases[case].green_from or suite.green_from
+
+
 def claim(suite: Suite, case: str, titles: Sequence[str]) -> int:
     """The number of the patch that claims a case, 0 when none does. ``titles`` are the patches' subjects in order."""
-    pattern = suite.cases[case].green_from or suite.green_from
+    pattern = claimed_by(suite, case)
     if not pattern:
         return 0
     return next((number for number, title in enumerate(titles, 1) if fnmatch.fnmatchcase(title, pattern)), 0)

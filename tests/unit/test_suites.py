@@ -7,7 +7,9 @@ import pytest
 
 from harness.catalogue.load import load
 from harness.catalogue.model import STATUS_OF, Status
+from harness.kernel.series import read_series
 from harness.paths import Workspace
+from harness.review.matrix import claim, claimed_by
 
 TREE = Path(__file__).resolve().parents[2]
 CATALOGUE = load(Workspace(TREE))
@@ -86,3 +88,11 @@ def test_a_suite_of_a_series_says_what_it_expects_before_it(suite):
             assert state in declared.expect or state in case.expect, f"{suite}/{name} {state}"
             wanted = declared.expectation(name, state)
             assert wanted.status is not Status.FAIL or wanted.reason, f"{suite}/{name} {state}"
+
+
+@pytest.mark.parametrize("suite", [name for name, suite in CATALOGUE.suites.items() if suite.series])
+def test_a_claim_names_a_patch_of_the_series(suite):
+    declared = CATALOGUE.suites[suite]
+    titles = [patch.title for patch in read_series(CATALOGUE.folder_of(declared.series))]
+    for case in declared.cases:
+        assert bool(claim(declared, case, titles)) is bool(claimed_by(declared, case)), case
