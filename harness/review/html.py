@@ -40,8 +40,17 @@ def render(review: Review) -> str:
     )
 
 
-def _run(ran: Ran) -> str:
-    return f"{ran.folder} (an earlier run, {ran.since}: {ran.verdicts} verdicts)" if ran.since else ran.folder
+def _runs(review: Review) -> str:
+    """The first run folder of each scenario, and how many more there are (for rates, and of earlier reviews)."""
+    by_scenario: dict[str, list[Ran]] = {}
+    for ran in review.runs:
+        by_scenario.setdefault(ran.scenario, []).append(ran)
+    return ", ".join(
+        runs[0].folder
+        + (f" (an earlier run, {runs[0].since})" if runs[0].since else "")
+        + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
+        for runs in by_scenario.values()
+    )
 
 
 def _facts(review: Review) -> list[tuple[str, str]]:
@@ -55,7 +64,7 @@ def _facts(review: Review) -> list[tuple[str, str]]:
         ("accelerator", review.accel),
         ("host", " ".join(filter(None, (tools.host, tools.host_kernel)))),
         ("sandbox", "bubblewrap" if review.sandbox and review.sandbox.used else "none"),
-        ("runs", ", ".join(map(_run, review.runs))),
+        ("runs", _runs(review)),
         ("message", review.message_id),
         ("written", review.created),
     ]
