@@ -18,12 +18,11 @@ from harness.plan import WITH, WITHOUT, Job, Request, plan
 from harness.results import facts, files
 from harness.results.model import CaseResult, Kernel, Sandbox
 from harness.results.run import now, stamp
-from harness.review import answers, decode, matrix, recall, remarks
+from harness.review import answers, decode, matrix, patches, recall, remarks
 from harness.review.answers import Answer
 from harness.review.coverage import measure
 from harness.review.desk import Desk
-from harness.review.model import Cost, Coverage, Flaky, Patch, Ran, Review
-from harness.review.posting import Mail
+from harness.review.model import Cost, Coverage, Flaky, Ran, Review
 from harness.runner import exact
 from harness.runner import run as runs
 from harness.runner import walk as walks
@@ -96,13 +95,13 @@ class _Gathering:
             version=desk.posting.version,
             versions=desk.posting.versions,
             message_id=desk.posting.message_id,
-            cover=_cover(desk),
+            cover=patches.cover(desk),
             base=desk.chosen.candidate.label,
             why_base=desk.chosen.why,
             notes=desk.chosen.notes,
             created=stamp(now()),
             argv=self.ask.argv,
-            patches=tuple(_patches(desk, report)),
+            patches=tuple(patches.of(desk, report)),
             matrix=rows,
             not_run=tuple(self._not_run(report, unbuilt)),
             remarks=tuple(remarks.of(desk)),
@@ -265,35 +264,3 @@ def _numbers(job: Job, results: tuple[CaseResult, ...]) -> Iterator[Cost]:
                 states[state].outcome.costs.get(name) if state in states else None for state in (WITHOUT, WITH)
             )
             yield Cost(scenario=job.scenario.name, case=case, name=name, before=before, after=after)
-
-
-def _cover(desk: Desk) -> str:
-    return desk.posting.cover.text if desk.posting.cover else ""
-
-
-def _patches(desk: Desk, report: Report) -> list[Patch]:
-    """All patches of the mails in order, those that do not apply among them."""
-    made = [
-        _patch(desk, mail, row, number)
-        for mail, row, number in zip(desk.posting.patches, report.rows, desk.numbers, strict=True)
-    ]
-    made += [
-        Patch(number=mail.number, title=mail.title, author=mail.author, message_id=mail.message_id,
-              diff=mail.diff.decode(errors="replace"), refused=why)
-        for mail, why in desk.refused
-    ]  # fmt: skip
-    return sorted(made, key=lambda patch: patch.number)
-
-
-def _patch(desk: Desk, mail: Mail, row: Row, number: int) -> Patch:
-    return Patch(
-        number=number,
-        title=mail.title,
-        author=mail.author,
-        message=row.patch.letter.message,
-        diff=row.patch.diff.decode(errors="replace"),
-        message_id=mail.message_id,
-        trailers=mail.trailers,
-        given=desk.posting.given_to(mail),
-        results=row.results,
-    )
