@@ -108,6 +108,21 @@ class Cache:
                 shutil.rmtree(entry, ignore_errors=True)
         return len(due)
 
+    def bound(self, kind: str, size: int, used: float) -> int:
+        """Drop the entries longest not asked for until the rest has at most ``size`` bytes; how many they were.
+
+        One that was asked for within ``used`` seconds stays. For what is large and made by the hundred.
+        """
+        aged = sorted(((entry.stat().st_mtime, entry) for entry in self._entries(kind)), reverse=True)
+        oldest, held, dropped = time.time() - used, 0, 0
+        for renewed, entry in aged:
+            held += sum(path.stat().st_blocks * 512 for path in entry.iterdir())
+            if held > size and renewed < oldest:
+                with lock(entry.parent / f".{entry.name}.lock"):
+                    shutil.rmtree(entry, ignore_errors=True)
+                dropped += 1
+        return dropped
+
     def _entries(self, kind: str) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
             yield from (path for path in (self.root / kind).iterdir() if path.name[0] != "." and path.is_dir())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -30,6 +32,10 @@ KEEP = 100
 """Saved guests that stay in the cache whatever their age; each has some 45 MiB, and is made again in seconds."""
 UNUSED = 3 * 3600.0
 """Seconds for which no run may have asked for a saved guest before it is dropped: longer than a run forks it."""
+ROOM = 8 << 30
+"""Bytes that saved guests may take in the cache: those longest not used go, as some kernels' have 200 MiB."""
+USED = 900.0
+"""Seconds without a fork of it after which a saved guest may go for others' room."""
 SETTLED = 2.2
 """Seconds of a guest's uptime after which nothing that its boot put off is left to do: the last is the choice of its
 clock source, a second after the first. Saved earlier, every fork would do it again, in a tenth of its time."""
@@ -245,6 +251,7 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
     except _UnbornError as exc:
         return replace(ready, unborn=exc.raw)
     cache.trim("snapshots", KEEP, UNUSED)
+    cache.bound("snapshots", ROOM, USED)
     return replace(ready, snapshot=snapshot.load(entry), boot_seconds=time.monotonic() - started)
 
 
@@ -267,6 +274,9 @@ class _UnbornError(Exception):
 
 def own_disks(ready: Ready, folder: Path) -> tuple[Disk, ...]:
     """Copies in ``folder`` of the disks that a guest of this state begins with: pristine, or as they were saved."""
+    if ready.snapshot:
+        with contextlib.suppress(OSError):
+            os.utime(ready.snapshot.memory.parent)  # it is in use
     sources = ready.snapshot.disks if ready.snapshot else filter(None, (ready.disk, ready.spare))
     names = ("disk.img", "spare.img")
     return tuple(Disk(disks.copy_sparse(source, folder / name)) for source, name in zip(sources, names, strict=False))

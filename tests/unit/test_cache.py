@@ -95,6 +95,16 @@ def test_trimming_drops_what_is_old_and_beyond_the_newest(tmp_path):
     assert cache.trim("snapshots", keep=1, unused=1500) == 0
 
 
+def test_what_is_held_in_all_is_bounded_but_what_is_used_stays(tmp_path):
+    cache = Cache(tmp_path)
+    for age, name in enumerate("abcd"):
+        entry = cache.make("snapshots", name, lambda folder: (folder / "memory").write_bytes(bytes(1 << 20)))
+        os.utime(entry, (time.time() - 1000 * age,) * 2)
+    assert cache.bound("snapshots", size=5 << 20, used=500) == 0
+    assert cache.bound("snapshots", size=1 << 20, used=1500) == 2  # b is too much as well, and in use
+    assert sorted(path.name for path in (tmp_path / "snapshots").glob("?")) == ["a", "b"]
+
+
 def test_trimming_what_is_marked_leaves_the_rest_alone(tmp_path):
     cache = Cache(tmp_path)
     for name, marked in (("shared", False), ("old", True), ("new", True)):
