@@ -65,6 +65,7 @@
 #define STOP_SECONDS	1
 #define TRIES		4
 #define SA_RESTORER	0x04000000
+#define X32_BIT		0x40000000
 
 struct standing {
 	void *frame;		/* where its stack pointer must be for sigreturn(2) */
@@ -262,6 +263,9 @@ static bool deny_programs(void)
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		LOAD(nr),
+		/* x32: the same calls under other numbers */
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		ON(SYS_execve, SECCOMP_RET_KILL_PROCESS),
 		ON(SYS_execveat, SECCOMP_RET_KILL_PROCESS),
 		ON(SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS),
@@ -404,6 +408,7 @@ static _Noreturn void live(char *text, const int *fds, int count, pid_t old)
 	if (!number || !exchange(text, fds, count) || !deny_processes())
 		_exit(126);
 	*number = gettid();
+	atomic_fetch_add(&round, 1);	/* nobody is to stand here */
 	for (i = 0; i < threads; i++)
 		if (!revive(&standing[i]))
 			_exit(126);
