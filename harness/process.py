@@ -68,6 +68,7 @@ class Child:
 
     argv: tuple[str, ...]
     popen: subprocess.Popen[bytes]
+    leash: int = -1
     _gone: bool = field(default=False, repr=False)
 
     @property
@@ -85,6 +86,7 @@ class Child:
         if self._gone:
             return
         self._gone = True
+        os.close(self.leash)  # first: what its guard has only begun to start sees that
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
@@ -206,11 +208,18 @@ def _bwrap(sandbox: Sandbox) -> list[str]:
     return [*argv, "--"]
 
 
-def _guard(argv: Sequence[str], sandbox: Sandbox | None) -> list[str]:
+ORPHAN = '[ "$PPID" = "$0" ] || exit 137; exec "$@"'
+"""A parent that died before its death was asked for is never told of: who has another one by now ends itself."""
+LEASH = 'dd iflag=nonblock count=1 <"/proc/self/fd/$0" >/dev/null 2>&1 && exit 137; exec "$@"'
+"""The same in a sandbox, where no parent is seen: a pipe is at its end when the lab is gone, or wants no more of it."""
+
+
+def _guard(argv: Sequence[str], sandbox: Sandbox | None, leash: int) -> list[str]:
     if sandbox is not None and sandbox_works():
-        return [*_bwrap(sandbox), *argv]
+        return [*_bwrap(sandbox), "/bin/sh", "-c", LEASH, str(leash), *argv]
     setpriv = find("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv else list(argv)
+    orphan = ["/bin/sh", "-c", ORPHAN, str(os.getpid()), *argv]
+    return [setpriv, "--pdeathsig", "KILL", "--", *orphan] if setpriv else list(argv)
 
 
 def foreground(argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
@@ -242,17 +251,21 @@ def start(
     Raises InfraError when the program is not installed or the host cannot start it.
     """
     resolved = [require(argv[0]), *argv[1:]]
+    leash_end, leash = os.pipe()
     try:
         popen = subprocess.Popen(
-            _guard(resolved, sandbox),
+            _guard(resolved, sandbox, leash_end),
             cwd=cwd, env=environment(env), stdin=stdin, stdout=stdout, stderr=stderr,
-            pass_fds=tuple(pass_fds), start_new_session=True,
+            pass_fds=(*pass_fds, leash_end), start_new_session=True,
         )  # fmt: skip
     except OSError as exc:
+        os.close(leash)
         raise InfraError(f"cannot start {argv[0]}: {exc.strerror}") from exc
+    finally:
+        os.close(leash_end)
     with _live_lock:
         _live[popen.pid] = getattr(_thread, "crew", None)
-    child = Child(tuple(argv), popen)
+    child = Child(tuple(argv), popen, leash)
     try:
         yield child
     finally:

@@ -95,6 +95,29 @@ def test_children_die_with_a_lab_that_was_killed(tmp_path, sandbox):
     wait_until(lambda: gone(int(note.read_text())))
 
 
+def test_a_child_whose_lab_died_before_it_could_be_told_ends_itself(tmp_path):
+    made = tmp_path / "made"
+    *guard, pid = process._guard([], None, -1)
+    assert pid == str(os.getpid())
+    for parent, ran in ((pid, True), ("1", False)):
+        subprocess.run([*guard, parent, "touch", made], check=False)
+        assert made.exists() is ran
+        made.unlink(missing_ok=True)
+
+
+@needs_sandbox
+def test_a_child_in_a_sandbox_whose_lab_has_let_go_ends_itself(tmp_path):
+    made = tmp_path / "made"
+    for holds in (True, False):
+        leash_end, leash = os.pipe()
+        if not holds:
+            os.close(leash)
+        guard = process._guard(["touch", str(made)], Sandbox(writable=(tmp_path,)), leash_end)
+        subprocess.run(guard, check=False, pass_fds=(leash_end,))
+        assert made.exists() is holds
+        made.unlink(missing_ok=True)
+
+
 @needs_sandbox
 def test_the_sandbox_hides_homes_and_keeps_the_system_read_only(tmp_path):
     secret = Path.home() / ".lab-sandbox-test"
