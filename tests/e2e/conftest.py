@@ -116,3 +116,11 @@ def children_of(pid):
                 found.append((int(own), args[0] if args else ""))
                 grown = True
     return found
+
+
+def review(lab, *argv, code=0):
+    """What `lab review` said, its review.json, and the folder of it."""
+    done = lab.run("review", *map(str, argv))
+    assert done.returncode == code, done.stdout + done.stderr
+    folder = max((lab.workspace / "results" / "reviews").iterdir(), key=lambda path: path.name)
+    return done.stdout, json.loads((folder / "review.json").read_text()), folder

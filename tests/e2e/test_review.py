@@ -1,11 +1,10 @@
 """`lab review` as a reviewer types it, on the source of 6.12: two series to fs/namei.c, and a reply of 2010."""
 
-import json
 import shutil
 
 import pytest
 
-from .conftest import TREE, copy_workspace
+from .conftest import TREE, copy_workspace, review
 
 DATA = TREE / "tests" / "data"
 
@@ -13,13 +12,6 @@ DATA = TREE / "tests" / "data"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     return copy_workspace(tmp_path_factory.mktemp("review"))
-
-
-def review(lab, *argv, code=0):
-    done = lab.run("review", *map(str, argv))
-    assert done.returncode == code, done.stdout + done.stderr
-    folder = max((lab.workspace / "results" / "reviews").iterdir(), key=lambda path: path.name)
-    return done.stdout, json.loads((folder / "review.json").read_text()), folder
 
 
 def marks(made):

@@ -3,13 +3,12 @@
 Of both only what the series touches is compiled: some kernels of a minute each where that of 6.12 is there.
 """
 
-import json
 import re
 import shutil
 
 import pytest
 
-from .conftest import TREE, copy_workspace
+from .conftest import TREE, copy_workspace, review
 
 pytestmark = [pytest.mark.vm, pytest.mark.build]
 
@@ -22,13 +21,6 @@ def lab(tmp_path_factory):
     made = copy_workspace(tmp_path_factory.mktemp("review"))
     shutil.copytree(DATA / "loops", made.workspace / "testcases" / "loops")
     return made
-
-
-def review(lab, *argv, code=0):
-    done = lab.run("review", *map(str, argv))
-    assert done.returncode == code, done.stdout + done.stderr
-    folder = max((lab.workspace / "results" / "reviews").iterdir(), key=lambda path: path.name)
-    return done.stdout, json.loads((folder / "review.json").read_text()), folder
 
 
 def clean(folder):

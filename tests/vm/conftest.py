@@ -19,8 +19,9 @@ from harness.guest import disks, initramfs, programs
 from harness.kernel import selftests, source
 from harness.kernel.build import build as build_kernel
 from harness.kernel.request import compose
-from harness.machine import accel
+from harness.machine import accel, snapshot
 from harness.machine.command import Disk, Options
+from harness.machine.machine import Machine
 from harness.paths import cache_root, find_workspace
 from harness.plan import newest
 
@@ -94,3 +95,16 @@ def ext4(plain, cache, tmp_path):
     """A guest with an ext4 disk of its own."""
     disk = disks.copy_sparse(disks.make(EXT4, cache), tmp_path / "disk.img")
     return dataclasses.replace(plain, disks=(Disk(disk),), filesystem="ext4")
+
+
+@pytest.fixture(scope="module")
+def saved(plain, cache, declared, tmp_path_factory):
+    """(options, snapshot) of a guest with ext4 mounted and the test program waiting, and one that there is not."""
+    folder = tmp_path_factory.mktemp("saved")
+    disk = disks.copy_sparse(disks.make(declared, cache), folder / "disk0")
+    options = dataclasses.replace(plain, disks=(Disk(disk),), filesystem="ext4")
+    options = dataclasses.replace(options, save=snapshot.new_memory(folder, options))
+    with Machine(options, folder / "console.log") as machine:
+        machine.wait_ready()
+        machine.keep_waiting(("vm/guest_test", "vm/none_such"))
+        return options, snapshot.save(machine, folder)

@@ -3,35 +3,19 @@
 LAB_TEST_FORKS says how many (40; benchmarks/forks.py does 500 and prints the same counts).
 """
 
-import dataclasses
 import os
 import threading
 from pathlib import Path
 
-import pytest
-
 from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
-from harness.machine.machine import Machine
 from harness.machine.outcome import Ended
 
 PROGRAM = "vm/guest_test"
 FORKS = int(os.environ.get("LAB_TEST_FORKS", "40"))
 WARM = 5
 """Forks before anything is counted: caches fill, modules load."""
-
-
-@pytest.fixture(scope="module")
-def saved(plain, cache, declared, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved")
-    disk = disks.copy_sparse(disks.make(declared, cache), folder / "disk0")
-    options = dataclasses.replace(plain, disks=(Disk(disk),), filesystem="ext4")
-    options = dataclasses.replace(options, save=snapshot.new_memory(folder, options))
-    with Machine(options, folder / "console.log") as machine:
-        machine.wait_ready()
-        machine.keep_waiting((PROGRAM,))
-        return options, snapshot.save(machine, folder)
 
 
 def one(saved, folder, number):

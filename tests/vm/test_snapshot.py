@@ -23,20 +23,6 @@ PROGRAM = "vm/guest_test"
 
 
 @pytest.fixture(scope="module")
-def saved(plain, cache, declared, tmp_path_factory):
-    """(options, snapshot) of a guest with ext4 mounted."""
-    folder = tmp_path_factory.mktemp("saved")
-    disk = disks.copy_sparse(disks.make(declared, cache), folder / "disk0")
-    options = dataclasses.replace(plain, disks=(Disk(disk),), filesystem="ext4")
-    options = dataclasses.replace(options, save=snapshot.new_memory(folder, options))
-    with Machine(options, folder / "console.log") as machine:
-        machine.wait_ready()
-        machine.keep_waiting((PROGRAM, "vm/none_such"))
-        made = snapshot.save(machine, folder)
-    return options, made
-
-
-@pytest.fixture(scope="module")
 def parent(saved, cache, tmp_path_factory):
     """A zygote of the saved guest."""
     options, made = saved
