@@ -74,7 +74,8 @@ struct standing {
 };
 
 static struct standing standing[THREADS_MAX];
-static atomic_int stands;	/* threads that stand */
+static atomic_int places;	/* of ``standing`` that are taken */
+static atomic_int stands;	/* threads that stand, their places filled */
 static atomic_int round;	/* odd while threads are to stand; they do as long as it stays the same */
 static int control;
 
@@ -118,12 +119,13 @@ static void stand(int signal, siginfo_t *info, void *frame)
 
 	if (!(now & 1))
 		return;		/* the signal came too late for its round */
-	place = atomic_fetch_add(&stands, 1);
+	place = atomic_fetch_add(&places, 1);
 	if (place < THREADS_MAX) {
 		standing[place].frame = frame;
 		standing[place].tls = (unsigned long)pthread_self();
 		standing[place].tid = raw(SYS_gettid, 0, 0, 0, 0);
 	}
+	atomic_fetch_add(&stands, 1);
 	wake(&stands);
 	while (atomic_load(&round) == now)
 		wait_while(&round, now, NULL);
@@ -193,6 +195,7 @@ static bool stop_threads(void)
 	pid_t pid = getpid();
 	int asked, now;
 
+	atomic_store(&places, 0);
 	atomic_store(&stands, 0);
 	atomic_fetch_add(&round, 1);
 	asked = each_number("/proc/self/task", stop_thread, &pid);
