@@ -96,3 +96,13 @@ def test_a_claim_names_a_patch_of_the_series(suite):
     titles = [patch.title for patch in read_series(CATALOGUE.folder_of(declared.series))]
     for case in declared.cases:
         assert bool(claim(declared, case, titles)) is bool(claimed_by(declared, case)), case
+
+
+@pytest.mark.parametrize("suite", [name for name, suite in CATALOGUE.suites.items() if suite.series])
+def test_every_case_that_the_series_changes_says_at_which_patch(suite):
+    """Else a review could only tell what it found, with nothing to hold it against."""
+    declared = CATALOGUE.suites[suite]
+    changed = [
+        case for case in declared.cases if declared.expectation(case, "without") != declared.expectation(case, "with")
+    ]
+    assert [case for case in changed if not claimed_by(declared, case)] == []
