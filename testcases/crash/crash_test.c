@@ -129,10 +129,13 @@ static long long inodes_in_use(struct __test_metadata *_metadata)
 	return found.f_files ? (long long)found.f_files - (long long)found.f_ffree : -1;
 }
 
+/* XFS may still be freeing what was unlinked before; a freeze waits for it. */
 static void remember_inodes(struct __test_metadata *_metadata)
 {
 	int fd = ASSERT_OK(open("inodes", O_WRONLY | O_CREAT | O_EXCL, 0600));
 
+	ASSERT_OK(ioctl(fd, FIFREEZE, 0));
+	ASSERT_OK(ioctl(fd, FITHAW, 0));
 	ASSERT_LT(0, dprintf(fd, "%lld", inodes_in_use(_metadata)));
 	close(fd);
 	sync();
