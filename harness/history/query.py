@@ -170,6 +170,17 @@ def durations(history: History, recent: int = 20) -> dict[tuple[str, str, str, s
     return {(row["scenario"], row["state"], row["config"], row["case_name"]): row["mean"] for row in rows}
 
 
+def job_seconds(history: History, recent: int = 3) -> dict[str, float]:
+    """Mean seconds of a night's jobs by name, over the last ``recent`` nights that ran all of them."""
+    rows = history.db.execute(
+        "SELECT job, AVG(duration) AS mean FROM ("
+        "SELECT job, duration, ROW_NUMBER() OVER (PARTITION BY job ORDER BY id DESC) AS age FROM run "
+        "WHERE job != '' AND attempt = 0 AND status = 'done') WHERE age <= ? GROUP BY job",
+        (recent,),
+    )
+    return {row["job"]: row["mean"] for row in rows}
+
+
 def nightlies(history: History) -> list[dict[str, object]]:
     """The nightlies, newest first, a column a key."""
     rows = history.db.execute('SELECT *, commit_id AS "commit" FROM nightly ORDER BY started DESC, id DESC')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -10,20 +11,18 @@ from harness.catalogue.model import Catalogue
 from harness.history import query
 from harness.history.store import History
 from harness.kernel import build
+from harness.kernel.config import read_demands
 from harness.kernel.request import KernelRequest
 from harness.nightly.matrix import Cell, job_of
 from harness.nightly.night import Kernel, Planned
-from harness.plan import Job
 from harness.runner.prepare import Place, Wishes, kernel_request
 
 BUILD = 900.0
 """Seconds of one core for a kernel of which nothing is known."""
-CASE = 2.0
+CASE = 0.5
 """Seconds for a case of which nothing is known."""
-AROUND = 0.35
-"""Seconds around each case: fork, unmount, the filesystem's checker, keeping it (docs/performance.md)."""
-BOOT = 4.0
-"""Seconds for a state's guest to be booted and saved, when it was not."""
+BOOT = 3.0
+"""Seconds for a state's guest to be booted, settled and saved."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def planned(place: Place, cells: Sequence[Cell], history: History) -> tuple[Need
     Raises UserError, SeriesError or DeclarationError.
     """
     kernels, missing = needed(place, cells)
-    seconds = Seconds(place.catalogue, history)
+    seconds = Seconds(place.catalogue, query.job_seconds(history), query.durations(history))
     build_seconds = _build_seconds(list(kernels.there.values()))
     open_kernels = [
         Kernel(name, request.label(request.name), build_seconds)
@@ -87,31 +86,53 @@ def _build_seconds(there: Sequence[build.Kernel]) -> float:
 
 
 class Seconds:
-    """How long cells take, from the memory; what was never run is guessed from the number of its cases."""
+    """How long cells take: what their runs took on earlier nights; else what their cases took wherever they were run,
+    times what a checked kernel costs where they were not run on it; else a guess from the number of cases."""
 
-    def __init__(self, catalogue: Catalogue, history: History) -> None:
+    def __init__(
+        self, catalogue: Catalogue, nights: Mapping[str, float], known: Mapping[tuple[str, str, str, str], float]
+    ) -> None:
+        """``nights``: seconds by cell id. ``known``: by (scenario, state, fragments, case)."""
         self.catalogue = catalogue
-        self.known = query.durations(history)
-        means: dict[tuple[str, str], list[float]] = {}
-        for (scenario, _, _, case), mean in self.known.items():
-            means.setdefault((scenario, case), []).append(mean)
+        self.nights = nights
+        self.known = known
+        means: dict[tuple[str, str, str], list[float]] = {}
+        for (scenario, _, fragments, case), mean in self.known.items():
+            means.setdefault((scenario, fragments, case), []).append(mean)
         self.similar = {key: median(values) for key, values in means.items()}
 
     def of(self, cell: Cell) -> float:
-        job = job_of(self.catalogue, cell)
-        return sum(self._state(job, state.name, cell.config) for state in job.states)
+        found = self.nights.get(cell.id)
+        if found is not None:
+            return found
+        job, slower = job_of(self.catalogue, cell), self._slower(cell)
+        fragments = " ".join(cell.fragments)
+        return sum(
+            BOOT * slower
+            + sum(self._case(job.scenario.name, state.name, fragments, case, slower) for case in job.cases)
+            for state in job.states
+        )
 
-    def _state(self, job: Job, state: str, config: str) -> float:
-        fragments = "" if config == "plain" else config.replace("+", " ")
-        return BOOT + sum(self._case(job.scenario.name, state, fragments, case) + AROUND for case in job.cases)
+    def _case(self, scenario: str, state: str, fragments: str, case: str, slower: float) -> float:
+        for found in (
+            self.known.get((scenario, state, fragments, case)),
+            self.similar.get((scenario, fragments, case)),
+        ):
+            if found is not None:
+                return found
+        return slower * self.similar.get((scenario, "", case), CASE)
 
-    def _case(self, scenario: str, state: str, config: str, case: str) -> float:
-        exact = self.known.get((scenario, state, config, case))
-        return exact if exact is not None else self.similar.get((scenario, case), CASE)
-
-    def surely(self, cell: Cell) -> bool:
-        """Whether the cell was run before, so that its time is known and not guessed."""
-        return any(scenario == cell.scenario for scenario, _, _, _ in self.known)
+    def _slower(self, cell: Cell) -> float:
+        """What the same cases took longer on this cell's kernels; what its fragments allow for when none was run."""
+        fragments = " ".join(cell.fragments)
+        ratios = [
+            seconds / plain
+            for (scenario, found, case), seconds in self.similar.items()
+            if found == fragments and (plain := self.similar.get((scenario, "", case)))
+        ]
+        if ratios:
+            return median(ratios)
+        return math.prod(read_demands(self.catalogue.fragments[name]).slower for name in cell.fragments)
 
 
 def within_budget(

@@ -292,6 +292,15 @@ def test_durations_for_an_estimate(workspace):
         assert query.durations(history) == {("ext4-unlinked", "with", "", "alias"): 0.5}
 
 
+def test_seconds_of_a_nights_jobs(workspace):
+    remember(workspace, a_run(workspace, nightly="n", job="6.12/plain/auto/ext4-unlinked"))
+    remember(workspace, a_run(workspace, nightly="n", job="6.12/plain/auto/ext4-unlinked", attempt="1"))
+    remember(workspace, a_run(workspace))
+    with History.of(workspace) as history:
+        history.db.execute("UPDATE run SET duration = CASE WHEN attempt THEN 1 ELSE 9 END")
+        assert query.job_seconds(history) == {"6.12/plain/auto/ext4-unlinked": 9.0}
+
+
 def test_moments():
     now = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
     assert moment.since("36h", now) == "2026-11-24T00:00:00Z"

@@ -15,7 +15,7 @@ from harness.errors import DeclarationError, UserError
 from harness.history.rows import Complaint, Lane, Point
 from harness.nightly import matrix
 from harness.nightly.book import Book, Plan, unfinished
-from harness.nightly.estimate import within_budget
+from harness.nightly.estimate import BOOT, CASE, Seconds, within_budget
 from harness.nightly.matrix import Cell, expand
 from harness.nightly.night import Kernel, Night, Planned
 from harness.nightly.schedule import Task, ordered, simulate
@@ -224,6 +224,25 @@ def test_a_budget_takes_what_was_not_run_for_longest():
     taken, left = within_budget(cells, [Kernel("k", "k", 100)], 1, 25, last)
     assert [each.cell.scenario for each in taken] == ["a", "b"]
     assert [each.cell.scenario for each in left] == ["d", "c"]
+
+
+def test_seconds_of_a_cell(workspace, declare):
+    (workspace.root / "kernel-patches/config/kasan.config").write_text("#: slower = 4\n")
+    cells = declare('[matrix]\nconfigs = ["plain", "kasan"]\nsuites = ["unlinked"]\nfilesystems = ["ext4"]\n').cells
+    plain, checked = (next(cell for cell in cells if cell.config == config) for config in ("plain", "kasan"))
+    catalogue = load(workspace)
+
+    def seconds(cell, nights=None, known=None):
+        return Seconds(catalogue, nights or {}, known or {}).of(cell)
+
+    states = 2
+    assert seconds(plain) == states * (BOOT + CASE)
+    assert seconds(checked) == 4 * states * (BOOT + CASE), "its fragment says so"
+    once = {("ext4-unlinked", "with", "", "one"): 0.1}
+    assert seconds(plain, known=once) == pytest.approx(states * (BOOT + 0.1)), "in one state as in the other"
+    other = {("xfs-unlinked", "with", "", "one"): 0.1, ("xfs-unlinked", "with", "kasan", "one"): 0.6}
+    assert seconds(checked, known=once | other) == pytest.approx(6 * states * (BOOT + 0.1)), "as it was elsewhere"
+    assert seconds(checked, {checked.id: 42.0}, once | other) == 42.0, "as it was on earlier nights"
 
 
 LANE = Lane(1, "ext4-unlinked", "with", "6.12", "relink", "", "tcg", False, "")
