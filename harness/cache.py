@@ -13,13 +13,19 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from harness.errors import InfraError
 
 KEY_LENGTH = 16
+PRESENT = "present"
+"""The folder in which labs that are at work have a file each, which they hold a lock on."""
+YOUNG = 60.0
+"""Seconds for which such a file may be there before it is locked."""
 
 
 def digest(*parts: str | bytes) -> str:
@@ -75,17 +81,58 @@ def lock(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None
         yield
 
 
+@contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold a file lock if nobody else does; whether it is held."""
+    with path.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 class Cache:
     """The folder of all artefacts."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._present: IO[bytes] | None = None
+        self._once = threading.Lock()
 
     def path(self, kind: str, key: str) -> Path:
         return self.root / kind / key
 
+    def attend(self) -> None:
+        """Say that a lab is at work here, for as long as this value lives: what it got since then must not be dropped.
+
+        A lock is what says it, so a lab that was killed says it no more.
+        """
+        with self._once, contextlib.suppress(OSError):
+            if self._present is None:
+                folder = self.root / PRESENT
+                folder.mkdir(parents=True, exist_ok=True)
+                present = tempfile.NamedTemporaryFile(dir=folder)  # noqa: SIM115 it lives as long as this value
+                fcntl.flock(present, fcntl.LOCK_SH)
+                self._present = present
+
+    def attended_since(self) -> float:
+        """When the oldest lab that still works here began, in seconds since 1970; infinity when there is none."""
+        began = float("inf")
+        for path in (self.root / PRESENT).glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                age = path.stat().st_mtime
+                with try_lock(path) as forsaken:
+                    if not forsaken:
+                        began = min(began, age)
+                    elif age < time.time() - YOUNG:
+                        path.unlink()
+        return began
+
     def get(self, kind: str, key: str) -> Path | None:
         """The entry's folder, its age renewed, or None when it was not made yet."""
+        self.attend()
         entry = self.path(kind, key)
         if not entry.is_dir():
             return None
