@@ -35,7 +35,7 @@ def _person(_context: click.Context, _option: click.Parameter, value: str) -> st
 
 
 @click.command("review")
-@click.argument("sources", nargs=-1, metavar="[MBOX|FOLDER|FILE|RANGE|MESSAGE-ID|SERIES]...")
+@click.argument("sources", nargs=-1, metavar="[MBOX|-|FOLDER|FILE|RANGE|MESSAGE-ID|SERIES]...")
 @click.option("--run", "patterns", multiple=True, metavar="SCENARIO[/CASE]", help="Cases to run at every patch.")
 @click.option("--base", metavar="NAME", help="The base, instead of the one that the mails or their blobs name.")
 @click.option("--requires", metavar="SERIES", multiple=True, help="A series of the workspace below it.")
@@ -86,6 +86,7 @@ def command(
 
     \b
     lab review series.mbox --run 'ext4-*'          also a folder, files, a git range, a message-id (b4)
+    cat 0*.patch | lab review -                    mails on standard input, one behind the other
     lab review series.mbox --run ext4-unlinked --coverage --cost ext4-cost --repeat 20
     lab review --reply reply.eml                   the patch and the remarks back from a reviewer's mail
     lab review --bisect ext4-unlinked/CASE         which patch of the suite's own series turned it
@@ -102,7 +103,8 @@ def command(
         "base": base, "requires": requires, "trees": trees, "options": kernel_options, "anyway": anyway, "trust": trust,
     }  # fmt: skip
     taken = [_told(path) for path in replies]
-    desk = _desk(place, sources, taken, bisect, version, layout)
+    with RunScreen() as screen:
+        desk = _desk(place, sources, taken, bisect, version, layout | {"progress": screen.step})
     wishes = options.wishes(config, jobs=jobs)
     if bisect:
         _bisect(desk, bisect, wishes)
@@ -147,7 +149,7 @@ def _desk(
     if not sources and bisect:
         sources = (_series_of(place, bisect),)
     if len(sources) == 1 and sources[0] in catalogue.series:
-        return desk.own(place, sources[0], layout["base"])
+        return desk.own(place, sources[0], layout["base"], layout["progress"])
     if sources:
         trees = layout["trees"]
         mails = intake.mails(sources, trees[0] if trees else None)

@@ -13,6 +13,9 @@ from harness.runner.prepare import Ready
 
 LABEL = 52
 STAGES = {
+    "base": "looking for the base",
+    "fetch": "fetching",
+    "unpack": "unpacking",
     "make": "building the kernel",
     "config": "configuring the kernel",
     "checkout": "checking out",

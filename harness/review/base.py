@@ -19,7 +19,9 @@ from harness.kernel import git, series, source
 from harness.kernel.request import applied
 from harness.kernel.series import Patch
 from harness.plan import newest, newest_first
-from harness.review import blobs
+from harness.progress import Progress, Step, silent
+from harness.review import blobs, lineage
+from harness.review.candidate import Candidate, Chosen
 from harness.review.posting import Posting
 from harness.runner.prepare import Place
 
@@ -35,53 +37,6 @@ class Said:
     based_on: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A base, with the series of the workspace on it. ``declared`` is a base that the catalogue does not have.
-
-    ``found`` of ``wanted`` files are as the patches want them, ``there`` are there or not as they want; the first
-    ``applies`` patches apply, then ``problem``.
-    """
-
-    base: str
-    requires: tuple[str, ...] = ()
-    declared: Base | None = None
-    found: int = 0
-    there: int = 0
-    wanted: int = 0
-    applies: int = 0
-    problem: str = ""
-
-    @property
-    def label(self) -> str:
-        return " + ".join((self.base, *self.requires))
-
-    @property
-    def options(self) -> str:
-        """What asks for it on a command line."""
-        if self.declared:
-            return f"--tree {self.declared.git} --base {self.declared.ref}"
-        return f"--base {self.base}" + "".join(f" --requires {name}" for name in self.requires)
-
-    @property
-    def nearness(self) -> tuple[int, int, int]:
-        """To compare candidates by."""
-        return self.applies, self.found, self.there
-
-    @property
-    def fits(self) -> bool:
-        return not self.problem
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The base of a review, why it was this one, and what the reader should know of it."""
-
-    candidate: Candidate
-    why: str
-    notes: tuple[str, ...] = ()
-
-
 def said(posting: Posting) -> Said:
     """What cover letter and patches say, the cover letter first."""
     texts = [mail.text for mail in (posting.cover, *posting.patches) if mail]
@@ -93,11 +48,19 @@ def said(posting: Posting) -> Said:
 class Finder:
     """Looks for the base of some patches among all that the lab knows, and in further git trees."""
 
-    def __init__(self, place: Place, patches: Sequence[Patch], trees: Sequence[Path] = (), own: str = "") -> None:
+    def __init__(
+        self,
+        place: Place,
+        patches: Sequence[Patch],
+        trees: Sequence[Path] = (),
+        own: str = "",
+        progress: Progress = silent,
+    ) -> None:
         self.place = place
         self.patches = patches
         self.trees = trees
         self.own = own
+        self.progress = progress
         self.wanted = blobs.wanted(patches)
 
     def choose(self, posting: Said, base: str | None, requires: Sequence[str]) -> Chosen:
@@ -111,6 +74,9 @@ class Finder:
             there = self._commit(posting.commit)
             if there:
                 return Chosen(there, f"base-commit: {posting.commit[:12]}")
+            if (own := self._with_commit(posting.commit)) and (best := self._best(own)):
+                files = f"{best.found} of {best.wanted} files as the patches want them"
+                return Chosen(best, f"base-commit: {posting.commit[:12]}, {files}")
             notes.append(f"the mail says base-commit: {posting.commit}, which no tree here has (--tree PATH names one)")
         for text in posting.based_on:
             if named := self._based_on(text):
@@ -131,7 +97,7 @@ class Finder:
             if name not in catalogue.series:
                 raise UserError(f"there is no series {name!r}", hint=f"known: {', '.join(sorted(catalogue.series))}")
             order |= dict.fromkeys((*requirements(catalogue, name), name))
-        source.fetch(base, catalogue.bases[base], self.place.cache, root=catalogue.root)
+        source.fetch(base, catalogue.bases[base], self.place.cache, self.progress, root=catalogue.root)
         declared = catalogue.bases[base]
         return self._tried(self._look(Candidate(base, tuple(order)), declared), declared)
 
@@ -140,10 +106,11 @@ class Finder:
         declared = candidate.declared or self.place.catalogue.bases[candidate.base]
         return self._tried(self._look(candidate, declared), declared)
 
-    def _best(self) -> Candidate | None:
+    def _best(self, only: Sequence[str] = ()) -> Candidate | None:
         """The nearest of all; the first that has every file as it is wanted and takes all patches ends the search."""
         tried: list[Candidate] = []
-        for candidate, declared in self._seen():
+        for candidate, declared in (seen := self._seen(only)):
+            self._looking(len(tried), len(seen), f"trying {candidate.label}")
             tried.append(self._tried(candidate, declared))
             if tried[-1].fits and tried[-1].found == tried[-1].wanted:
                 break
@@ -153,21 +120,48 @@ class Finder:
         """Every base that the lab has here, alone and below each series of the workspace; a commit of each git tree."""
         return [self._tried(candidate, declared) for candidate, declared in self._seen()]
 
-    def _seen(self) -> list[tuple[Candidate, Base]]:
-        """The same with nothing applied: those with most files as wanted first, then the newest, with least on it."""
-        catalogue = self.place.catalogue
+    def _seen(self, only: Sequence[str] = ()) -> list[tuple[Candidate, Base]]:
+        """The same with nothing applied: those with most files as wanted first, then the newest, with least on it.
+
+        ``only`` are the bases to look at, if not all that are there and the git trees.
+        """
+        bases = self.place.catalogue.bases
+        here = [name for name in newest_first(bases) if bases[name].git or self._source(name)]
+        stacks = [(name, stack) for name in only or here for stack in dict.fromkeys([(), *self._stacks(name)])]
+        trees = () if only else self.trees
+        total = len(stacks) + len(trees)
         found: list[tuple[Candidate, Base]] = []
-        for name in newest_first(catalogue.bases):
-            base = catalogue.bases[name]
-            if not base.git and source.known(name, base, self.place.cache, root=catalogue.root) is None:
-                continue
-            for stack in dict.fromkeys([(), *self._stacks(name)]):
-                found.append((self._look(Candidate(name, stack), base), base))
-        for tree in self.trees:
-            commit = blobs.newest_with(tree, self.wanted)
+        for name, stack in stacks:
+            self._looking(len(found), total, Candidate(name, stack).label)
+            found.append((self._look(Candidate(name, stack), bases[name]), bases[name]))
+        for at, tree in enumerate(trees, len(stacks)):
+            self._looking(at, total, f"the history of {tree}")
+            commit = lineage.newest_with(tree, self.wanted)
             if commit:
                 found.append(self._from_tree(tree, commit))
         return sorted(found, key=lambda each: (each[0].found, each[0].there), reverse=True)
+
+    def _looking(self, done: int, total: int, note: str) -> None:
+        self.progress(Step("base", done, total, note))
+
+    def _source(self, name: str) -> source.Source | None:
+        catalogue = self.place.catalogue
+        return source.known(name, catalogue.bases[name], self.place.cache, root=catalogue.root)
+
+    def _with_commit(self, commit: str) -> list[str]:
+        """The bases of the workspace that are this very commit."""
+        bases = self.place.catalogue.bases
+        return [name for name in newest_first(bases) if self._is(name, bases[name], commit)]
+
+    def _is(self, name: str, base: Base, commit: str) -> bool:
+        """A source without a history has a commit that the lab made, the same on every machine."""
+        try:
+            if base.git:
+                return source.commit_of(base, self.place.catalogue.root).startswith(commit)
+            there = self._source(name)
+        except LabError:
+            return False
+        return there is not None and there.record.commit.startswith(commit)
 
     def _stacks(self, base: str) -> Iterator[tuple[str, ...]]:
         catalogue = self.place.catalogue

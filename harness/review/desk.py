@@ -21,8 +21,10 @@ from harness.errors import InfraError
 from harness.kernel.config import read_option
 from harness.kernel.request import SERIES_CONFIG
 from harness.kernel.series import Patch, read_series
+from harness.progress import Progress, Step, silent
 from harness.review import intake
-from harness.review.base import Chosen, Finder, said
+from harness.review.base import Finder, said
+from harness.review.candidate import Chosen
 from harness.review.posting import Mail, Posting, parse
 from harness.runner.prepare import Place
 
@@ -59,6 +61,7 @@ def lay_out(
     options: Sequence[str] = (),
     anyway: bool = False,
     trust: bool = False,
+    progress: Progress = silent,
 ) -> Desk:
     """Find the base and make the series one of the catalogue's. ``options`` are kernel options that it brings.
 
@@ -72,21 +75,21 @@ def lay_out(
         )
     name = _name(place.catalogue, posting)
     patches = _stored(place, posting, options)
-    finder = Finder(place, patches, trees, name)
+    finder = Finder(place, patches, trees, name, progress)
     chosen = finder.choose(said(posting), base, requires)
     chosen = replace(chosen, notes=(*posting.notes, *chosen.notes))
     if chosen.candidate.fits:
         return _desk(place, posting, name, patches, chosen, options)
     if not anyway:
         raise finder.does_not_apply(chosen)
-    kept, refused = _what_applies(place, posting, chosen, options)
+    kept, refused = _what_applies(place, posting, chosen, options, progress)
     if not kept:
         raise finder.does_not_apply(chosen)
     rest = replace(posting, patches=tuple(kept))
     return replace(_desk(place, rest, name, _stored(place, rest, options), chosen, options), refused=tuple(refused))
 
 
-def own(place: Place, name: str, base: str | None = None) -> Desk:
+def own(place: Place, name: str, base: str | None = None, progress: Progress = silent) -> Desk:
     """A series of the workspace, under review as it stands there: it is trusted as any other.
 
     Raises UserError, DeclarationError, SeriesError.
@@ -97,7 +100,7 @@ def own(place: Place, name: str, base: str | None = None) -> Desk:
     mails = [parse(patch.data) for patch in patches]
     cover = next(iter(sorted(catalogue.folder_of(name).glob("0000-*.patch"))), None)
     posting = Posting(tuple(mails), parse(cover.read_bytes()) if cover else None, (), (mails[0].version,))
-    finder = Finder(place, patches, own=name)
+    finder = Finder(place, patches, own=name, progress=progress)
     candidate = finder.named(chosen_base, requirements(catalogue, name))
     chosen = Chosen(candidate, f"kernel-patches/{name}/series.toml")
     if not candidate.fits:
@@ -156,12 +159,13 @@ def _desk(
 
 
 def _what_applies(
-    place: Place, posting: Posting, chosen: Chosen, options: Sequence[str]
+    place: Place, posting: Posting, chosen: Chosen, options: Sequence[str], progress: Progress
 ) -> tuple[list[Mail], list[tuple[Mail, str]]]:
     """The patches that apply one after the other, and those that do not."""
     kept: list[Mail] = []
     refused: list[tuple[Mail, str]] = []
-    for patch in posting.patches:
+    for at, patch in enumerate(posting.patches):
+        progress(Step("base", at, len(posting.patches), f"trying {patch.title}"))
         trial = replace(posting, patches=(*kept, patch))
         finder = Finder(place, _stored(place, trial, options))
         candidate = chosen.candidate

@@ -1,4 +1,4 @@
-"""Where mails come from: a mbox, a folder, patch files, a git range, a message-id.
+"""Where mails come from: a mbox, standard input, a folder, patch files, a git range, a message-id.
 
 What is taken in is text for the lab to read; nothing of it is executed, and git gets to see a patch only after its
 paths have been looked at (harness.kernel.series).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from pathlib import Path
 from harness import process
 from harness.errors import CommandError, InfraError, UserError
 from harness.kernel import git
+from harness.review import mbox
 from harness.review.posting import Mail, Posting, parse
 
 MESSAGE_ID = re.compile(r"^<?(?P<id>[^\s<>/]+@[^\s<>/]+)>?$")
 ARCHIVE = re.compile(r"^https?://.+/(?P<id>[^\s<>/]+@[^\s<>/]+?)/?(?:[#?].*|t\.mbox\.gz|raw)?$")
+TYPED = "-"
 RANGE = re.compile(r"^\S+\.\.\S+$")
 PATIENCE = 120.0
 """Seconds for b4 to fetch a thread."""
@@ -36,14 +39,16 @@ def mails(sources: Sequence[str], tree: Path | None = None) -> list[Mail]:
 
 
 def _of(source: str, tree: Path) -> list[bytes]:
+    if source == TYPED:
+        return _typed()
     path = Path(source)
     if path.is_dir():
         files = sorted(each for each in path.iterdir() if each.suffix in (".patch", ".eml", ".mbox", ".mbx"))
         if not files:
             raise UserError(f"the folder {source} has no *.patch, *.eml or *.mbox")
-        return [data for each in files for data in split(each)]
+        return [data for each in files for data in mbox.mails(each.read_bytes(), os.fspath(each))]
     if path.is_file():
-        return split(path)
+        return mbox.mails(path.read_bytes(), source)
     if RANGE.match(source):
         return _range(source, tree)
     for pattern in (ARCHIVE, MESSAGE_ID):
@@ -52,21 +57,16 @@ def _of(source: str, tree: Path) -> list[bytes]:
             return _thread(found["id"])
     raise UserError(
         f"{source!r} is no file, folder, git range or message-id",
-        hint="lab review series.mbox, lab review patches/, lab review A..B, lab review <message-id>",
+        hint="lab review series.mbox, cat *.patch | lab review -, lab review patches/, A..B or <message-id>",
     )
 
 
-def split(path: Path) -> list[bytes]:
-    """The mails of a file: one, or a mbox of many. git knows a ``From `` line of a mbox from one of a text."""
-    data = path.read_bytes()
-    if not data.startswith(b"From "):
-        return [data.replace(b"\r\n", b"\n")]
-    with tempfile.TemporaryDirectory(prefix="lab-mails.") as folder:
-        try:
-            process.run(["git", "mailsplit", "--mboxrd", f"-o{folder}", os.fspath(path.resolve())], env=git.QUIET)
-        except CommandError as exc:
-            raise UserError(f"{path} is no mbox that git can split: {exc.message}") from exc
-        return [each.read_bytes() for each in sorted(Path(folder).iterdir())]
+def _typed() -> list[bytes]:
+    """What comes on standard input, to its end."""
+    data = sys.stdin.buffer.read(mbox.MOST + 1)
+    if len(data) > mbox.MOST:
+        raise UserError(f"standard input has more than {mbox.MOST >> 20} MiB of mails")
+    return mbox.mails(data, "standard input")
 
 
 def _range(source: str, tree: Path) -> list[bytes]:
@@ -109,7 +109,7 @@ def _thread(message_id: str) -> list[bytes]:
         found = [each for each in Path(folder).iterdir() if each.is_file()]
         if not found:
             raise InfraError(f"b4 fetched nothing for {message_id}", hint="is the message-id complete?")
-        return split(found[0])
+        return mbox.mails(found[0].read_bytes(), message_id)
 
 
 def store(posting: Posting, folder: Path) -> Path:

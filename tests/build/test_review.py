@@ -139,6 +139,22 @@ def test_a_base_commit_that_nobody_has_is_told_and_the_blobs_decide(place, linux
     assert "which no tree here has" in found.chosen.notes[0]
 
 
+def test_a_base_commit_that_is_a_base_of_the_lab_itself(place, linux, tmp_path):
+    """What a series of the workspace names when it is posted: a source without a history has the lab's own commit."""
+    from harness.kernel import source
+
+    here = source.fetch("toy", place.catalogue.bases["toy"], place.cache, root=place.catalogue.root).record.commit
+    linux.commit("one", "fs/namei.c", *LINK)
+    folder = linux.posted("HEAD~1", tmp_path / "mails")
+    cover = folder / "0000-cover-letter.patch"
+    cover.write_text(cover.read_text().replace("*** BLURB HERE ***", f"base-commit: {here}"))
+    steps = []
+    found = lay_out(place, folder, progress=steps.append)
+    assert found.chosen.why == f"base-commit: {here[:12]}, 1 of 1 files as the patches want them"
+    assert not found.chosen.notes
+    assert [(step.stage, step.note) for step in steps] == [("base", "toy"), ("base", "trying toy")]
+
+
 def test_a_series_that_another_one_must_come_before(place, toy, linux, tmp_path):
     fetched(place)
     first = linux.commit("core", "fs/namei.c", *LINK)
