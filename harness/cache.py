@@ -44,6 +44,12 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """What is another when a file was written again or replaced, without reading it. Raises OSError."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
 def digest_tree(folder: Path) -> str:
     """A key from every file below a folder: names, modes and contents."""
     parts: list[str] = []

@@ -299,7 +299,9 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     def filesystems_of(self, suite: str) -> tuple[str, ...]:
         """The filesystems that a suite runs on, groups resolved, each once."""
-        groups = self.groups()
+        return self._resolved(suite, self.groups())
+
+    def _resolved(self, suite: str, groups: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         named = self.suites[suite].filesystems
         return tuple(dict.fromkeys(each for name in named for each in groups.get(name, (name,))))
 
@@ -312,10 +314,11 @@ class Catalogue(msgspec.Struct, frozen=True):
     def scenarios(self) -> dict[str, Scenario]:
         """Every scenario, by name, sorted by suite."""
         found: dict[str, Scenario] = {}
+        groups = self.groups()
         for name, suite in sorted(self.suites.items()):
             if not suite.filesystems:
                 found[name] = Scenario(name, name, None)
-            for filesystem in self.filesystems_of(name):
+            for filesystem in self._resolved(name, groups):
                 found[f"{filesystem}-{name}"] = Scenario(f"{filesystem}-{name}", name, filesystem)
         return found
 

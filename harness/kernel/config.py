@@ -10,8 +10,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from harness.cache import stamp
 from harness.errors import DeclarationError, UserError
 
 Values = Mapping[str, str]
@@ -20,6 +22,8 @@ Values = Mapping[str, str]
 SETTING = re.compile(r"(CONFIG_[A-Za-z0-9_]+)=(y|m|n|-?\d+|0[xX][0-9a-fA-F]+|\"(?:[^\"\\]|\\.)*\")")
 UNSET = re.compile(r"# (CONFIG_[A-Za-z0-9_]+) is not set")
 NAME = re.compile(r"CONFIG_[A-Za-z0-9_]+")
+KNOWN = 256
+"""Fragments that are kept parsed."""
 DEMAND = re.compile(r"#: (?:(slower|memory) = (\d+(?:\.\d+)?)|make = ([A-Z][A-Z0-9_]*_[\w-]+\.o=[yn]))")
 
 
@@ -64,9 +68,15 @@ def read_fragment(path: Path, series: str = "") -> tuple[Option, ...]:
     Raises DeclarationError for a line that Kconfig would pass over, and for an option said twice.
     """
     try:
-        lines = path.read_text().splitlines()
+        return _parse_fragment(path, series, stamp(path))
     except (OSError, UnicodeDecodeError) as exc:
         raise DeclarationError(str(path), f"cannot be read: {exc}") from exc
+
+
+@lru_cache(maxsize=KNOWN)
+def _parse_fragment(path: Path, series: str, _stamp: tuple[int, ...]) -> tuple[Option, ...]:
+    """A night asks for the same fragments hundreds of times; ``_stamp`` is another when the file is."""
+    lines = path.read_text().splitlines()
     found: dict[str, Option] = {}
     for number, line in enumerate(lines, 1):
         option = _read_line(line.strip(), f"{path}:{number}", series)

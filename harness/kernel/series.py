@@ -12,10 +12,10 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from harness.cache import digest
+from harness.cache import digest, stamp
 from harness.errors import DeclarationError, SeriesError
 from harness.kernel import git, mail
 from harness.kernel.patch import Hunk, diff_of, hunks, paths, unsafe
@@ -23,6 +23,8 @@ from harness.kernel.patch import Hunk, diff_of, hunks, paths, unsafe
 ORDER = "series"
 NUMBERED = re.compile(r"\d{4}-.+\.patch")
 COVER = re.compile(r"0+-.*")
+KNOWN = 1024
+"""Patches that are kept parsed."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Patch:
     def title(self) -> str:
         return self.letter.subject or self.path.stem
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Of what it changes alone: a better commit message builds nothing anew."""
         return digest(self.diff)
@@ -104,9 +106,15 @@ def _listed(order: Path, there: dict[str, Path]) -> list[str]:
 
 def _read(path: Path, number: int, of: int) -> Patch:
     try:
-        data = path.read_bytes()
+        return _parse(path, number, of, stamp(path))
     except OSError as exc:
         raise DeclarationError(str(path), f"cannot be read: {exc.strerror}") from exc
+
+
+@lru_cache(maxsize=KNOWN)
+def _parse(path: Path, number: int, of: int, _stamp: tuple[int, ...]) -> Patch:
+    """A night asks for the same patches hundreds of times; ``_stamp`` is another when the file is."""
+    data = path.read_bytes()
     diff = diff_of(mail.body(data))
     if not diff:
         raise DeclarationError(str(path), "has no diff in it")

@@ -45,6 +45,14 @@ def test_a_fragment_may_not_contradict_itself(tmp_path):
         config.read_fragment(path)
 
 
+def test_a_fragment_is_read_again_when_its_file_is_another(tmp_path):
+    path = tmp_path / "f.config"
+    path.write_text("CONFIG_A=y\n")
+    assert config.read_fragment(path) is config.read_fragment(path)
+    path.write_text("CONFIG_LONGER=y\n")
+    assert [option.name for option in config.read_fragment(path)] == ["CONFIG_LONGER"]
+
+
 def test_an_option_of_a_declaration():
     assert config.read_option("CONFIG_A", "here").line == "CONFIG_A=y"
     assert config.read_option("CONFIG_A=m", "here").line == "CONFIG_A=m"

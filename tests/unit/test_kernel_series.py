@@ -74,6 +74,14 @@ def test_the_order_file_and_the_folder_must_agree(tmp_path):
         read_series(folder)
 
 
+def test_a_patch_is_parsed_once_and_again_when_its_file_is_another(tmp_path):
+    folder = write(tmp_path / "s", _0001_one=letter(title="fs: shout"))
+    (first,) = read_series(folder)
+    assert read_series(folder)[0] is first
+    write(folder, _0001_one=letter(title="fs: whisper"))
+    assert read_series(folder)[0].title == "fs: whisper"
+
+
 def test_a_backport_replaces_the_patch_of_its_name(tmp_path):
     folder = write(
         tmp_path, p0001_a=letter(title="a"), p0002_b=letter(title="b"), series="0001-a.patch\n0002-b.patch\n"
