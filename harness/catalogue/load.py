@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -164,7 +164,7 @@ def select(catalogue: Catalogue, patterns: Iterable[str]) -> dict[Scenario, tupl
         head, _, tail = pattern.partition("/")
         matching = fnmatch.filter(scenarios, head)
         if not matching:
-            raise UserError(f"there is no scenario {head!r}", hint=did_you_mean(head, scenarios))
+            raise UserError(f"there is no scenario {head!r}", hint=_scenario_meant(head, catalogue, scenarios))
         tail, cut = _cut_of(tail)
         hits = {
             name: set(fnmatch.filter(catalogue.suites[scenarios[name].suite].cases, tail or "*")) for name in matching
@@ -182,6 +182,19 @@ def select(catalogue: Catalogue, patterns: Iterable[str]) -> dict[Scenario, tupl
         for name, scenario in scenarios.items()
         if name in chosen
     }
+
+
+def _scenario_meant(word: str, catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> str:
+    """What to say of half a name, of a pair that no suite declares, and of a mistyped one."""
+    if word in catalogue.suites:
+        return f"a scenario is FILESYSTEM-SUITE: {word} runs on {', '.join(catalogue.filesystems_of(word))}"
+    if word in catalogue.filesystems:
+        return f"a scenario is FILESYSTEM-SUITE: '{word}-*' is every suite on {word}"
+    for filesystem in catalogue.filesystems:
+        suite = word.removeprefix(f"{filesystem}-")
+        if suite in catalogue.suites:
+            return f"{suite} does not run on {filesystem}, but on {', '.join(catalogue.filesystems_of(suite))}"
+    return did_you_mean(word, scenarios)
 
 
 def _cut_of(case: str) -> tuple[str, str]:

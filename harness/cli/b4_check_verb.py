@@ -8,6 +8,7 @@ import click
 
 from harness.cli import options
 from harness.cli.review_verb import ReviewScreen
+from harness.errors import UserError
 
 
 @click.command("b4-check")
@@ -27,7 +28,10 @@ def command(patterns: tuple[str, ...], only: str | None, base: str | None) -> No
     from harness.review import b4
     from harness.review.posting import parse
 
-    mail = parse(sys.stdin.buffer.read())
+    data = sys.stdin.buffer.read()
+    if not data.strip():
+        raise UserError("there is no mail on standard input", hint="b4 puts it there; by hand: lab b4-check <patch.eml")
+    mail = parse(data)
     place = options.place()
     reviews = place.workspace.root / "results" / "reviews"
     found = b4.find(reviews, mail)

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 @click.command("nightly")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Instead of nightly.toml of the workspace.")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Instead of nightly.toml of the workspace.",
+)
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be run and how long it takes; run nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the last night that was stopped.")
 @click.option("--cluster", metavar="WHERE", help="tcp://SCHEDULER, hosts.toml, slurm: many machines (docs/scale.md).")

@@ -53,7 +53,7 @@ KERNELS = (
 )
 JOBS = click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Guests at a time (default: processors).")
 GUESTS = (
-    click.option("--accel", metavar="NAME", help="kvm or tcg, instead of finding out which works."),
+    click.option("--accel", type=click.Choice(("kvm", "tcg")), help="Instead of finding out which works."),
     click.option("--cold", is_flag=True, help="Boot every case from power-on instead of forking a booted guest."),
     JOBS,
 )

@@ -47,11 +47,14 @@ def command(
     compile, 4 when the machine is at fault.
     """
     from harness.catalogue.load import select
+    from harness.machine import channel
     from harness.plan import plan
     from harness.runner.exact import wishes as counting
     from harness.runner.run import run
 
     place = options.place()
+    for pair in environment:
+        channel.variable(pair)  # a word that no guest can be told is said now, not after minutes of building
     jobs_planned = plan(place.catalogue, select(place.catalogue, patterns), kernels.request)
     wishes = replace(options.wishes(kernels.config, guests), environment=environment)
     exact = exact or record

@@ -55,7 +55,7 @@ def run(program: Path, arguments: Sequence[str]) -> process.Completed:
 
     Raises InfraError when it cannot be run or does not end.
     """
-    files = tuple(Path(word).resolve() for word in arguments if Path(word).exists())
-    words = [str(Path(word).resolve()) if Path(word).exists() else word for word in arguments]
+    files = tuple(Path(word).resolve() for word in arguments if Path(word).is_file())
+    words = [str(Path(word).resolve()) if Path(word).is_file() else word for word in arguments]
     box = process.Sandbox(readable=(program, *files))
     return process.run([str(program), *words], sandbox=box, timeout=READING, check=False)

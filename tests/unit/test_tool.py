@@ -31,6 +31,14 @@ def test_a_tool_that_no_series_names(place):
     assert "ckptinfo" in (raised.value.hint or "")
 
 
+def test_a_device_is_no_file_to_be_read(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\ncat $1; echo $1\n")
+    program.chmod(0o755)
+    done = tool.run(program, ["/dev/null"])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "/dev/null\n", "")
+
+
 def test_a_tool_reads_its_files_and_nothing_is_written(tmp_path):
     image = tmp_path / "image"
     image.write_text("text")

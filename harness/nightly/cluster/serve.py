@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from harness import process
-from harness.errors import InfraError
+from harness.errors import InfraError, UserError
 from harness.nightly.cluster.offer import BUILD, RUN
 
 PATIENCE = 30.0
 """Seconds without a scheduler after which a worker ends."""
+ADDRESS = re.compile(r"(tcp|tls)://\S+:\d+")
 TLS = ("ca.pem", "cert.pem", "key.pem")
 
 
@@ -34,8 +36,10 @@ def security(tls: Path | None) -> Any:
 def serve(scheduler: str, name: str, cores: int, *, builds: bool, tls: Path | None) -> None:
     """Work for a scheduler until it ends, or this process is told to.
 
-    Raises InfraError when it cannot be reached.
+    Raises UserError for what is no address, InfraError when it cannot be reached.
     """
+    if not ADDRESS.fullmatch(scheduler):
+        raise UserError(f"{scheduler!r} is no address of a scheduler", hint="tcp://HOST:8786, or tls:// with --tls")
     if name:
         os.environ["LAB_HOST"] = name
     try:
