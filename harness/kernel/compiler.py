@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import tempfile
 from pathlib import Path
 
 from harness import process
@@ -28,35 +26,3 @@ def label(cache_root: Path) -> str:
         (entry / "label").write_text("; ".join(said))
 
     return (Cache(cache_root).make("compilers", digest(*signs), ask) / "label").read_text()
-
-
-def make_variables(cache_root: Path, quarantine: str = "") -> tuple[list[str], dict[str, str], Path | None]:
-    """What make gets to compile with: variables for its command line, its environment, and ccache's folder.
-
-    The folder is None when ccache is not installed. A quarantine has a folder of its own, which begins as a copy.
-    """
-    if process.find("ccache") is None:
-        return ["CC=gcc", "HOSTCC=gcc"], {}, None
-    shared = cache_root / "ccache"
-    if quarantine:
-        folder = cache_root / "ccaches" / digest(quarantine)
-        _begin_as(folder, shared)
-    else:
-        folder = Path(os.environ.get("CCACHE_DIR") or shared).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)
-    # Paths below the tree are relative (O=build inside it), so the folder's own name need not count.
-    env = {"CCACHE_DIR": os.fspath(folder), "CCACHE_NOHASHDIR": "1"}
-    return ["CC=ccache gcc", "HOSTCC=ccache gcc"], env, folder
-
-
-def _begin_as(folder: Path, shared: Path) -> None:
-    """A copy of the lab's own compiler cache: nothing goes back. What vanishes meanwhile is merely not copied."""
-    if folder.exists() or not shared.is_dir():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
-        copy = Path(scratch) / "ccache"
-        process.run(["cp", "-a", "--reflink=auto", os.fspath(shared), os.fspath(copy)], check=False)
-        with contextlib.suppress(OSError):  # another lab was faster
-            copy.rename(folder)

@@ -31,6 +31,8 @@ IMPORTER = "1"
 """Raise it when the import changes what it makes."""
 
 XZ_MAGIC = b"\xfd7zXZ\0"
+STREAM_BUFFER = 1 << 15
+"""Bytes: tarfile copies the rest of its buffer at each read, and a kernel takes 400 000 of them."""
 COMMIT_REF = "refs/heads/base"
 
 
@@ -248,7 +250,7 @@ def _import(repo: git.Repo, tarball: Path, progress: Progress) -> str:
     try:
         with (
             _opened(tarball) as stream,
-            tarfile.open(fileobj=stream, mode="r|*", bufsize=1 << 20) as tar,
+            tarfile.open(fileobj=stream, mode="r|*", bufsize=STREAM_BUFFER) as tar,
             pack.PackWriter(repo.path / "objects" / "pack") as writer,
         ):
             tree = pack.TreeWriter(writer)

@@ -23,7 +23,7 @@ from harness import process
 from harness.cache import Cache, lock
 from harness.errors import CommandError
 from harness.guard import Limits
-from harness.kernel import compiler, git
+from harness.kernel import ccache, git
 from harness.progress import Progress, Step
 
 REPRODUCIBLE = {
@@ -61,7 +61,8 @@ class WorkTree:
         self._switching = folder / "switching"
         self._copied = folder / "copied"
         self._making = folder / ("making" if output == BUILD else f"making-{output}")
-        self._variables, self._env, self._ccache = compiler.make_variables(cache.root, quarantine)
+        self._means = ccache.means(cache, quarantine)
+        self._env = {**self._means.env, **REPRODUCIBLE}
 
     def output(self, name: str) -> WorkTree:
         """The same source with an output folder of its own beside ``build/``: one of OUTPUTS."""
@@ -113,7 +114,7 @@ class WorkTree:
 
     def run(self, argv: Sequence[str], *, writable: Sequence[Path] = ()) -> process.Completed:
         """Run a program in the tree's sandbox. Raises CommandError when it fails."""
-        return process.run(argv, cwd=self.source, env=self._env | REPRODUCIBLE, sandbox=self._sandbox(writable))
+        return process.run(argv, cwd=self.source, env=self._env, sandbox=self._sandbox(writable))
 
     @contextmanager
     def make(self, targets: Sequence[str], log: Path, jobs: int) -> Iterator[Iterator[str]]:
@@ -129,14 +130,14 @@ class WorkTree:
             "ARCH=x86",
             f"-j{jobs}",
             "--output-sync=target",
-            *self._variables,
+            *self._means.variables,
             *targets,
         ]
         running = process.lines(
             argv,
             log,
             cwd=self.source,
-            env=self._env | REPRODUCIBLE,
+            env=self._env,
             sandbox=self._sandbox(),
             limits=LIMITS if self._quarantine else None,
         )
@@ -151,8 +152,10 @@ class WorkTree:
         self._making.unlink()
 
     def _sandbox(self, writable: Sequence[Path] = ()) -> process.Sandbox:
-        ccache = [self._ccache] if self._ccache else []
-        return process.Sandbox(readable=(self.source,), writable=(self.build, *ccache, *writable))
+        means = self._means
+        return process.Sandbox(
+            readable=(self.source, *means.readable), writable=(self.build, *means.writable, *writable)
+        )
 
     def _recover(self) -> None:
         """Remove what a killed build may have left half written, so that make cannot take it for done."""
