@@ -19,7 +19,7 @@ import msgspec
 from harness import process
 from harness.cache import Cache, digest
 from harness.errors import CommandError
-from harness.kernel import compiler, config, git, series, source, tree
+from harness.kernel import compiler, config, configured, git, series, source, tree
 from harness.kernel.make import Make
 from harness.kernel.request import KernelRequest
 from harness.progress import Progress, Step, silent
@@ -232,7 +232,7 @@ class _Build:
             self.progress(Step("checkout", note=self.label))
             work.switch(repo, commit)
             make = Make(work, self.log, self.label, self.jobs, self.progress)
-            options_on = len(make.configure(self.asked, self.request.unfinished))
+            options_on = configured.configure(make, repo, commit, self.asked, self.request.unfinished, self.made_by)
             self._compile(work, make, options_on)
             release = self._keep(work, make, entry)
         shutil.move(self.log, entry / "build.log")

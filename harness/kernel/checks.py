@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness import process
 from harness.cache import Cache, digest
-from harness.kernel import assembly, compiler, config, findings, git, kbuild, series, source, tree
+from harness.kernel import assembly, compiler, config, configured, findings, git, kbuild, series, source, tree
 from harness.kernel.assembly import Lines
 from harness.kernel.build import opened
 from harness.kernel.findings import Finding
@@ -183,7 +183,14 @@ class Bench:
         if not there:
             return
         make = Make(out, log, label, self.jobs, self.progress)
-        self._configure(replace(make, log=entry / "configured"), way, request, commit)
+        configured.configure(
+            replace(make, log=entry / "configured"),
+            git.Repo(self.base.repo),
+            commit,
+            self._asked(way, request),
+            request.unfinished,
+            compiler.label(self.cache.root),
+        )
         targets = [_made(name, way) for name in self._built(there, out, commit)]
         if not targets:
             return
@@ -203,17 +210,6 @@ class Bench:
             return next((blob.stdout for blob in blobs if blob.ok), "")
 
         return [name for name in files if kbuild.reached(name, options, makefile)]
-
-    def _configure(self, make: Make, way: Way, request: KernelRequest, commit: str) -> None:
-        """Configure an output folder, unless it is configured for just this state."""
-        asked = self._asked(way, request)
-        state = digest(commit, asked.text, request.unfinished)
-        known = make.work.folder / f"configured-{make.work.build.name}"
-        if known.is_file() and known.read_text() == state:
-            return
-        known.unlink(missing_ok=True)
-        make.configure(asked, request.unfinished)
-        known.write_text(state)
 
 
 def _keep(out: tree.WorkTree, names: Sequence[str], into: Path) -> None:

@@ -45,6 +45,48 @@ def test_a_patch_rebuilds_only_what_it_touches(toy):
     assert kernel.facts.patches == ("core/0001-fs:-link.patch",)
 
 
+def test_a_patch_of_code_alone_configures_nothing(toy):
+    plain = toy.build()
+    toy.patch(1, "fs: link", LINK | {"fs/Makefile": (None, "# objects\n"), "MAINTAINERS": (None, "someone\n")})
+    kernel = toy.build("core")
+    assert toy.notes("config") == [plain.label]
+    assert kernel.config.read_bytes() == plain.config.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("file", "edit"),
+    [
+        ("Kconfig", ("config TOY_HIDDEN\n\tbool\n", 'config TOY_HIDDEN\n\tbool "h"\n\tdefault y\n')),
+        ("Makefile", ("@echo CONFIG_TOY=y > .config", "@echo CONFIG_TOY=y > .config # as before")),
+        ("scripts/helper.c", (None, "int asked;\n")),
+        ("arch/x86/Makefile", (None, "export SOMETHING\n")),
+    ],
+)
+def test_a_patch_that_kconfig_may_hear_of_has_the_kernel_configured_again(toy, file, edit):
+    plain = toy.build()
+    toy.patch(1, "toy: change", {file: edit})
+    assert toy.build("core").label in toy.notes("config")[1:]
+    assert toy.notes("config")[0] == plain.label
+
+
+def test_a_configuration_that_is_not_as_it_came_out_is_made_again(toy):
+    plain = toy.build()
+    toy.patch(1, "fs: link", LINK)
+    [config] = (toy.cache.root / "trees").glob("*/linux/build/.config")
+    config.write_text("CONFIG_TOY_SLOW=y\n")
+    kernel = toy.build("core")
+    assert kernel.config.read_bytes() == plain.config.read_bytes()
+    assert toy.notes("config") == [plain.label, kernel.label]
+
+
+def test_what_another_state_asked_for_is_not_left_in_the_configuration(toy):
+    toy.patch(1, "fs: link", LINK)
+    toy.build(options=("CONFIG_TOY_ABSENT",))
+    kernel = toy.build("core")
+    assert "TOY_ABSENT" not in kernel.config.read_text()
+    assert len(toy.notes("config")) == 2
+
+
 def test_back_to_a_state_built_before_costs_nothing_and_the_tree_follows(toy):
     toy.patch(1, "fs: link", LINK)
     toy.patch(2, "fs: new file", {"fs/new.c": (None, "int toy_new;\n")})
