@@ -90,7 +90,7 @@ def _patch(review: Review, patch: Patch, url: str) -> Iterator[Answer]:
 
 def _concerns(review: Review, row: Row, patch: Patch) -> bool:
     """Whether a case says something about a patch: it turned it, claims it, or broke it."""
-    position = [each.number for each in review.patches if not each.refused].index(patch.number) + 1
+    position = review.position(patch)
     cell = row.cells.get(str(position))
     return position in (row.found, row.claimed) or (cell is not None and not row.met and not cell.good)
 

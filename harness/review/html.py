@@ -29,6 +29,8 @@ def render(review: Review) -> str:
         remarks_on=lambda patch: sum(said.number == patch.number for said in review.remarks),
         general=partial(view.general, review),
         coverage=text.coverage_line(review.coverage) if review.coverage else "",
+        lines_run=partial(view.lines_run, review),
+        sums=list(text.sums(review)),
         missed=list(text.ranges(review.coverage.missed)) if review.coverage else [],
         answered=lambda said: answers.to(said.text, review.answers),
         standings=Counter(each.standing for each in review.answers),

@@ -13,7 +13,8 @@ from harness.review.model import Patch, Review
 from harness.review.text import LISTED, UNANSWERED, numbered, numbers, told
 from harness.runner.checked import Outcome, Result
 
-WIDTH = 72
+WIDTH = 68
+"""Characters of a line, without what it is indented by."""
 
 
 def mail(review: Review, tester: str = "") -> str:
@@ -97,7 +98,9 @@ def _turned(review: Review) -> Iterator[str]:
         turned = [row for row in review.turned_by(position) if row.met]
         if turned:
             yield f"Patch {numbered(review, str(position))} turns {len(turned)} from red to green:"
-            yield from (f"    {row.scenario}/{row.case}" for row in turned)
+            for scenario, rows in groupby(turned, key=lambda row: row.scenario):
+                cases = _wrapped(f"{scenario}: {', '.join(row.case for row in rows)}", "    ")
+                yield from (f"    {line}" for line in cases)
     kept = sum(row.turn is Turn.KEPT for row in review.matrix)
     if kept:
         yield f"{kept} {'does' if kept == 1 else 'do'} at every patch what the base does."

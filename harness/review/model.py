@@ -170,6 +170,11 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a ``Tested-by:`` may be given: cases were run, and all is as promised."""
         return bool(self.matrix) and self.good and not self.not_run
 
+    def position(self, patch: Patch) -> int:
+        """Which state of the matrix a patch is: those that do not apply are none (0)."""
+        applied = [each.number for each in self.patches if not each.refused]
+        return 0 if patch.refused else applied.index(patch.number) + 1
+
     def turned_by(self, number: int) -> tuple[Row, ...]:
         """The cases that a patch turned."""
         return tuple(row for row in self.matrix if row.found == number and row.turn is not Turn.NEVER)

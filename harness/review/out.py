@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from junitparser import Failure, JUnitXml, TestCase, TestSuite
+from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from harness.catalogue.model import Status
 from harness.results import files, index, kcidb
@@ -81,6 +81,8 @@ def _check(patch: Patch, result: Result) -> Any:
     entry: Any = TestCase(result.check.value, legal(f"patch {patch.number}"), result.seconds)
     if result.outcome is Outcome.RED:
         entry.result = [Failure(legal("\n".join(text.told(result))), result.check.value)]
+    elif result.outcome is Outcome.NOT_DONE:
+        entry.result = [Skipped(legal(result.note))]
     return entry
 
 
@@ -96,28 +98,41 @@ def _ran(review: Review, ran: Ran, runs: Path) -> Iterator[kcidb.Ran]:
 
 
 def submission(review: Review, runs: Path) -> kcidb.Document:
-    """The review for KCIDB: its runs, and the patches that do not apply or do not build."""
+    """The review for KCIDB: its runs; of a patch at which no case was run, whether it applies and builds."""
     ran = [found for each in review.runs for found in _ran(review, each, runs)]
-    checkouts, builds = [], []
-    for patch in review.patches:
-        result = next((each for each in _results(patch) if each.outcome is Outcome.RED), None)
-        if result is None or result.check not in (Check.APPLY, Check.BUILD):
-            continue
-        name = kcidb.clean(f"{review.title}: patch {patch.number}")
-        own = kcidb.checkout_id("lab", review.base, [review.title], f"{review.version} {patch.number}")
-        applies = result.check is not Check.APPLY
-        checkouts.append(
-            kcidb.Checkout(
-                id=own, origin="lab", tree_name=review.base, comment=name,
-                message_id=patch.message_id if "@" in patch.message_id else "", valid=applies,
-                log_excerpt="" if applies else kcidb.clean(result.note), start_time=review.created,
-            )
-        )  # fmt: skip
-        if applies:
-            builds.append(
-                kcidb.Build(
-                    id=f"{own}-build", checkout_id=own, origin="lab", architecture="x86_64", status=Status.FAIL,
-                    compiler=review.tools.compiler, log_excerpt=kcidb.clean(result.note), config_name="lab",
-                )
-            )  # fmt: skip
-    return kcidb.document(ran, extra=kcidb.Document(checkouts=tuple(checkouts), builds=tuple(builds)))
+    states = {state for row in review.matrix for state in row.cells}
+    alone = [patch for patch in review.patches if _results(patch) and str(review.position(patch)) not in states]
+    checkouts = tuple(_checkout(review, patch) for patch in alone)
+    builds = tuple(build for patch in alone if (build := _build(review, patch)))
+    return kcidb.document(ran, extra=kcidb.Document(checkouts=checkouts, builds=builds))
+
+
+def _of(patch: Patch, check: Check) -> Result | None:
+    return next((each for each in _results(patch) if each.check is check), None)
+
+
+def _id(review: Review, patch: Patch) -> str:
+    return kcidb.checkout_id("lab", review.base, [review.title], f"{review.version} {patch.number}")
+
+
+def _checkout(review: Review, patch: Patch) -> kcidb.Checkout:
+    applied = _of(patch, Check.APPLY)
+    wrong = applied is not None and applied.outcome is Outcome.RED
+    return kcidb.Checkout(
+        id=_id(review, patch), origin="lab", tree_name=review.base,
+        comment=kcidb.clean(f"{review.title}: patch {patch.number}"),
+        message_id=patch.message_id if "@" in patch.message_id else "", valid=not wrong,
+        log_excerpt=kcidb.clean(applied.note) if applied and wrong else "", start_time=review.created,
+    )  # fmt: skip
+
+
+def _build(review: Review, patch: Patch) -> kcidb.Build | None:
+    result = _of(patch, Check.BUILD)
+    if result is None or result.outcome is Outcome.NOT_DONE:
+        return None
+    own = _id(review, patch)
+    return kcidb.Build(
+        id=f"{own}-build", checkout_id=own, origin="lab", architecture="x86_64",
+        status=Status.PASS if result.outcome is Outcome.GOOD else Status.FAIL,
+        compiler=review.tools.compiler, log_excerpt=kcidb.clean(result.note), config_name="lab",
+    )  # fmt: skip

@@ -161,15 +161,30 @@ def numbers(review: Review) -> list[str]:
     found = [coverage_line(review.coverage)] if review.coverage else []
     found += [_cost_line(cost.case, cost.name, cost.before, cost.after) for cost in review.costs]
     found += [_flaky_line(flaky) for flaky in review.flaky if flaky.failed_before or flaky.failed_after]
-    steady = sum(not (flaky.failed_before or flaky.failed_after) for flaky in review.flaky)
+    steady = [flaky for flaky in review.flaky if not (flaky.failed_before or flaky.failed_after)]
     if steady:
-        example = next(flaky for flaky in review.flaky if not (flaky.failed_before or flaky.failed_after))
-        high = example.after.interval[1]
+        runs, (_, high) = steady[0].runs, steady[0].after.interval
+        cases = "1 case did what it" if len(steady) == 1 else f"{len(steady)} cases did what they"
         found.append(
-            f"{steady} cases did what they must in {example.runs} of {example.runs} runs, without the series and with "
-            f"it: they fail less often than {high:.0%} of the time, 19 times of 20"
+            f"{cases} must in {runs} of {runs} runs, without the series and with it: failures are rarer than "
+            f"{high:.0%} of the time, 19 times of 20"
         )
     return found
+
+
+def sums(review: Review) -> Iterator[tuple[str, bool]]:
+    """Costs and rates in a line each, and whether it is as it should be; ``numbers`` has them one by one."""
+    both = [cost for cost in review.costs if cost.before is not None and cost.after is not None]
+    changed = [cost for cost in both if cost.before != cost.after]
+    if both:
+        yield f"{len(changed)} of {len(both)} costs changed with the series", True
+    differing = [flaky for flaky in review.flaky if flaky.differs]
+    failing = sum(bool(flaky.failed_before or flaky.failed_after) for flaky in review.flaky)
+    if review.flaky:
+        runs = review.flaky[0].runs
+        yield f"{failing} of {len(review.flaky)} cases failed in some of {runs} runs", True
+    if differing:
+        yield f"{len(differing)} of them more or less often with the series than without it", False
 
 
 def from_earlier(review: Review) -> Iterator[str]:

@@ -15,6 +15,8 @@ from unidiff.patch import PatchedFile, PatchSet
 from harness.review.model import Added, Patch, Review, Said
 
 MODES = re.compile(r"^old mode (\d+)\nnew mode (\d+)$", re.MULTILINE)
+NAMED = 12
+"""Cases that are named beside a line which many run: review.json has them all."""
 KINDS = {"+": "add", "-": "gone", " ": ""}
 
 
@@ -33,6 +35,21 @@ class Line:
     def coverage(self) -> str:
         """The class of its mark: run, missed, or nothing."""
         return "" if self.ran is None else "run" if self.ran.cases else "missed"
+
+    @property
+    def by(self) -> str:
+        """Who ran it, in a few words."""
+        if self.ran is None:
+            return ""
+        first, *others = self.ran.cases or ("no case",)
+        return first.rpartition("/")[2] + (f" +{len(others)}" if others else "")
+
+    @property
+    def by_all(self) -> str:
+        """Who ran it, by full name."""
+        cases = self.ran.cases if self.ran else ()
+        more = f" and {len(cases) - NAMED} more" if len(cases) > NAMED else ""
+        return ", ".join(cases[:NAMED]) + more or "run by no case"
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,12 @@ def files(review: Review, patch: Patch) -> list[File]:
     }
     said = [each for each in review.remarks if each.number == patch.number and each.file]
     return [_file(each, covered, said) for each in parsed]
+
+
+def lines_run(review: Review, patch: Patch) -> tuple[int, int]:
+    """How many of the executable lines that a patch adds were run, and how many there are."""
+    own = [line for line in (review.coverage.lines if review.coverage else ()) if line.patch == patch.number]
+    return sum(bool(line.cases) for line in own), len(own)
 
 
 def general(review: Review, patch: Patch) -> list[Said]:

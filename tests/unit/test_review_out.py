@@ -147,13 +147,13 @@ def test_the_table_of_a_bad_series(bad):
     assert "remark on patch 1, fs/namei.c:4694: why not" in said
     assert "open, open: 1,000 -> 1,010  x1.0100" in said
     assert "the rates differ" in said
-    assert "1 cases did what they must in 100 of 100 runs" in said
+    assert "1 case did what it must in 100 of 100 runs" in said
 
 
 def test_a_mail_gives_tested_by_only_when_all_is_as_promised(bad):
     said = letter.mail(review(), "T <t@example.org>")
     assert said.count("Tested-by: T <t@example.org>") == 1
-    assert "Patch 2 turns 1 from red to green:\n    ext4-loops/own_name\n" in said
+    assert "Patch 2 turns 1 from red to green:\n    ext4-loops: own_name\n" in said
     assert "Again: lab review 'a series.mbox'\n" in said
     assert "Tested-by" not in letter.mail(bad, "T <t@example.org>")
     without_cases = review(matrix=())
@@ -191,6 +191,9 @@ def test_junit(bad):
     ]
     assert failed == [("patch 1", "style"), ("patch 2", "build"), ("ext4-loops", "own_name")]
     assert root.get("failures") == "3"
+    # No kernel, no boot: that is not a test that passed.
+    skipped = [case.get("name") for case in root.iter("testcase") if case.find("skipped") is not None]
+    assert (skipped, root.get("skipped")) == (["boot"], "1")
 
 
 def test_kcidb_says_what_does_not_build_and_what_does_not_apply(bad, tmp_path):
@@ -200,6 +203,21 @@ def test_kcidb_says_what_does_not_build_and_what_does_not_apply(bad, tmp_path):
     [build] = data["builds"]
     assert (build["status"], build["log_excerpt"]) == ("FAIL", "fs/namei.c:1:2: error: <no> such thing")
     assert [checkout["valid"] for checkout in data["checkouts"]] == [True, False]
+
+
+def test_kcidb_has_the_good_patches_of_a_review_without_cases(tmp_path):
+    data = json.loads(out.submission(review(matrix=()), tmp_path).json())
+    kcidb_io.schema.V5_3.validate(data)
+    assert [build["status"] for build in data["builds"]] == ["PASS", "PASS"]
+    assert [checkout["message_id"] for checkout in data["checkouts"]] == ["1@example.org", "2@example.org"]
+
+
+def test_a_patch_that_turns_cases_keeps_its_number_behind_one_that_does_not_apply():
+    refused = Patch(number=1, title="x", refused="no")
+    shifted = [msgspec.structs.replace(patch, number=patch.number + 1) for patch in patches()]
+    page = html.render(review(patches=(refused, *shifted)))
+    [row] = [row for row in page.splitlines() if 'href="#patch-3"' in row and "<tr>" in row]
+    assert '<td class="number">1</td>' in row
 
 
 def test_a_review_is_a_folder_and_can_be_read_back(bad, tmp_path):
