@@ -180,7 +180,7 @@ def sandbox_works() -> bool:
     if bwrap is None:
         return False
     probe = subprocess.run(
-        [bwrap, "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "true"],
+        [bwrap, *POWERLESS, "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "true"],
         stdin=subprocess.DEVNULL, capture_output=True, check=False,
     )  # fmt: skip
     return probe.returncode == 0
@@ -194,9 +194,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return env | dict(extra or {})
 
 
+POWERLESS = ("--cap-drop", "ALL")
+"""Of a lab that root runs bubblewrap takes nothing away, and who may mount makes what is read-only writable again."""
+
+
 def _bwrap(sandbox: Sandbox) -> list[str]:
     hidden = [path for path in ("/home", "/root", "/tmp", "/var/tmp", "/run") if Path(path).is_dir()]
     argv = [require("bwrap"), "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
+    argv += POWERLESS
     argv += [] if sandbox.network else ["--unshare-net"]
     argv += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     for place in hidden:

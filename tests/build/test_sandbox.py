@@ -38,6 +38,23 @@ def test_it_writes_nowhere_but_in_the_build(toy, tmp_path):
     assert "Read-only file system" in kernel.log.read_text()
 
 
+def test_what_is_read_only_stays_so_even_where_root_builds(toy, tmp_path):
+    kernel = hostile(
+        toy,
+        [
+            "mount -o remount,bind,rw / && echo remounted",
+            "mount -t tmpfs none /mnt && echo mounted",
+            "mknod build/disk b 254 0 && echo a disk of the host",
+            f"touch {tmp_path}/outside /etc/planted",
+            "grep CapEff /proc/self/status",
+        ],
+    )
+    log = kernel.log.read_text()
+    assert "CapEff:\t0000000000000000" in log
+    assert not any(word in log for word in ("remounted", "mounted", "a disk of the host"))
+    assert not Path("/etc/planted").exists()
+
+
 def test_it_reads_no_home_and_sees_no_secret_of_the_environment(toy, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_TEST_SECRET", "the-secret-word")
     (tmp_path / "key").write_text("the-secret-word")
