@@ -13,12 +13,14 @@
 #define _GNU_SOURCE
 #include <grp.h>
 #include <linux/futex.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
 #include <termios.h>
 #include <time.h>
@@ -553,6 +555,75 @@ TEST_F(core, credentials_are_not_raised)
 	ASSERT_RESTART(&self->stage);
 }
 
+/*
+ * What an image says of a name is looked at before it is opened: to open a FIFO
+ * is to wait for its other end, and a device may act on being opened.
+ *
+ * 1. a regular file is open. Checkpoint.
+ * 2. Its name becomes a FIFO's, then that of a device that has no driver, then
+ *    a directory's. EINVAL each time: not a restart that waits, not ENXIO.
+ * 3. The file gets its name back: the restart can be tried again.
+ */
+SUBJECT(reader_of_a_file)
+{
+	int fd = MUST(open("a", O_RDWR | O_CREAT | O_EXCL, 0600));
+
+	MUST_WRITE(fd, "file");
+	MUST(close(fd));
+	fd = MUST(open("a", O_RDONLY));
+	come_back();
+	MUST_HOLD("file", fd);
+	unlink("a");
+}
+
+TEST_F(core, name_is_now_another_kind_of_file)
+{
+	self->stage.event = EVENT_SELF;
+	ASSERT_CHECKPOINT(&self->stage, "reader_of_a_file");
+	ASSERT_OK(rename("a", "kept"));
+	ASSERT_OK(mkfifo("a", 0600));
+	ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+	ASSERT_RESTART_LOG(&self->stage, "/a: the name leads to another kind of file");
+	ASSERT_OK(unlink("a"));
+	ASSERT_OK(mknod("/tmp/nobody", S_IFCHR | 0600, makedev(60, 0)));
+	ASSERT_OK(symlink("/tmp/nobody", "a"));
+	ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+	ASSERT_RESTART_LOG(&self->stage, "/tmp/nobody: the name leads to another kind of file");
+	ASSERT_OK(unlink("a"));
+	ASSERT_OK(unlink("/tmp/nobody"));
+	ASSERT_OK(mkdir("a", 0700));
+	ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+	ASSERT_OK(rmdir("a"));
+	ASSERT_OK(rename("kept", "a"));
+	ASSERT_RESTART(&self->stage);
+}
+
+/* The same of a device that is opened by its name: another one has it now. */
+SUBJECT(reader_of_zeros)
+{
+	int fd = MUST(open("/tmp/zero", O_RDONLY));
+	char zero = 1;
+
+	come_back();
+	MUST_EQ(1, read(fd, &zero, 1));
+	MUST_EQ(0, zero);
+}
+
+TEST_F(core, name_is_now_another_device)
+{
+	self->stage.event = EVENT_SELF;
+	ASSERT_OK(mknod("/tmp/zero", S_IFCHR | 0600, makedev(1, 5)));
+	ASSERT_CHECKPOINT(&self->stage, "reader_of_zeros");
+	ASSERT_OK(unlink("/tmp/zero"));
+	ASSERT_OK(mknod("/tmp/zero", S_IFCHR | 0600, makedev(60, 0)));
+	ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+	ASSERT_RESTART_LOG(&self->stage, "/tmp/zero: the name leads to another device");
+	ASSERT_OK(unlink("/tmp/zero"));
+	ASSERT_OK(mknod("/tmp/zero", S_IFCHR | 0600, makedev(1, 5)));
+	ASSERT_RESTART(&self->stage);
+	ASSERT_OK(unlink("/tmp/zero"));
+}
+
 /* A terminal to be found by this name, and the end of it that types and sees what is written. */
 #define TERMINAL "/tmp/terminal"
 
@@ -629,6 +700,47 @@ TEST_F(core, terminal_that_is_missing_at_restart)
 	close(terminal);
 }
 
+/*
+ * /dev/tty itself is such a name, where whoever restarts has made it.
+ */
+TEST_F(core, terminal_whose_name_is_now_a_fifo)
+{
+	int terminal = new_terminal(_metadata);
+
+	self->stage.event = EVENT_SELF;
+	ASSERT_CHECKPOINT(&self->stage, "on_terminal");
+	ASSERT_OK(mkfifo("/tmp/fifo", 0600));
+	ASSERT_OK(mount("/tmp/fifo", "/dev/tty", NULL, MS_BIND, NULL));
+	ASSERT_RESTART_ERRNO(-EINVAL, &self->stage);
+	ASSERT_RESTART_LOG(&self->stage, "path /dev/tty: the name leads to another kind of file");
+	ASSERT_OK(umount("/dev/tty"));
+	ASSERT_OK(unlink("/tmp/fifo"));
+	close(terminal);
+}
+
+/*
+ * A session that the tree begins has no terminal until its leader opens one.
+ *
+ * 1. the root of a tree leads a session on a terminal. Checkpoint.
+ * 2. Restart without a terminal: ENXIO.
+ * 3. Restart with another terminal: the root leads its session on that one.
+ */
+TEST_F(core, terminal_of_a_session_that_the_tree_begins)
+{
+	int first = new_terminal(_metadata), second;
+	char seen[32] = "";
+
+	ASSERT_CHECKPOINT(&self->stage, "on_terminal");
+	ASSERT_RESTART_ERRNO(-ENXIO, &self->stage);
+	second = new_terminal(_metadata);
+	self->stage.terminal = TERMINAL;
+	ASSERT_RESTART(&self->stage);
+	ASSERT_EQ(10, read(second, seen, sizeof(seen)));
+	ASSERT_STREQ("back again", seen);
+	close(first);
+	close(second);
+}
+
 /* A terminal that is not that of its session: nothing tells which it would be. */
 SUBJECT(other_terminal)
 {
@@ -677,6 +789,90 @@ TEST_F(core, running_task_is_refused)
 	unlink("image");
 	if (errno != EBUSY)
 		FAIL("checkpoint of a running task: %s, expected %s", errno_text(-errno).text, errno_text(-EBUSY).text);
+}
+
+/* The program that the parent of a restarted tree becomes: an unexpected signal ends it. */
+SUBJECT(waits_for_its_child)
+{
+	MUST(waitpid(-1, NULL, __WALL));
+}
+
+/* The record of the root of an image, changed to end with another signal. */
+static struct ckpt_hdr_proc forge_exit_signal(struct __test_metadata *_metadata, int image, int exit_signal)
+{
+	struct ckpt_hdr_proc proc = {};
+	off_t at = 0;
+
+	for (;;) {
+		ASSERT_OK(pread(image, &proc, sizeof(proc), at));
+		if (proc.h.type == CKPT_HDR_PROC)
+			break;
+		ASSERT_GT(proc.h.len, 0);
+		at += proc.h.len;
+	}
+	proc.exit_signal = exit_signal;
+	ASSERT_OK(pwrite(image, &proc, sizeof(proc), at));
+	return proc;
+}
+
+/* Makes the root of a tree, which restarts when its parent has executed another program, and executes it. */
+static void become_another_program(const struct stage *stage, int image, pid_t root, int exit_signal)
+{
+	struct clone_args args = {
+		.exit_signal = exit_signal,
+		.set_tid = (uintptr_t)&root,
+		.set_tid_size = 1,
+	};
+	char *argv[] = { "subject", "--subject", "waits_for_its_child", "0", (char *)stage->folder, NULL };
+	char nothing;
+	int end[2];
+	long made;
+
+	if (pipe2(end, O_CLOEXEC))
+		_exit(EXIT_FAILURE);
+	made = syscall(SYS_clone3, &args, sizeof(args));
+	if (!made) {
+		close(end[1]);
+		if (!read(end[0], &nothing, 1))
+			sys_restart(0, image, 0, CHECKPOINT_FD_NONE);
+		_exit(EXIT_FAILURE);
+	}
+	if (made > 0)
+		execv("/proc/self/exe", argv);
+	_exit(EXIT_FAILURE);
+}
+
+/*
+ * A child tells its parent of its end by a signal of its choice, but not a
+ * parent that has executed another program since: that may be a setuid program
+ * which the child has no right to signal. A restart does not change that.
+ *
+ * 1. Checkpoint of a task. Its image says that it ends with SIGUSR1.
+ * 2. A process makes that task and executes another program; the task restarts
+ *    and ends.
+ * 3. The program has not got SIGUSR1, which would have killed it.
+ */
+TEST_F(core, exit_signal_is_not_for_another_program)
+{
+	char path[256];
+	struct ckpt_hdr_proc root;
+	int image, status;
+	pid_t parent;
+
+	ASSERT_CHECKPOINT(&self->stage, "alone");
+	subject_path(path, sizeof(path), self->stage.folder, "image", 1);
+	image = ASSERT_OK(open(path, O_RDWR | O_CLOEXEC));
+	root = forge_exit_signal(_metadata, image, SIGUSR1);
+	stage_give_verdict(_metadata, &self->stage, 1, 0);
+	parent = ASSERT_OK(fork());
+	if (!parent)
+		become_another_program(&self->stage, image, root.pid, SIGUSR1);
+	ASSERT_OK(sys_restart(root.pid, image, 0, CHECKPOINT_FD_NONE));
+	ASSERT_EQ(parent, waitpid(parent, &status, 0));
+	close(image);
+	if (WIFSIGNALED(status))
+		FAIL("the other program was killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+	ASSERT_EQ(0, WEXITSTATUS(status));
 }
 
 SUBJECT_HARNESS_MAIN

@@ -420,6 +420,7 @@ struct stage {
 	int tried;		/* checkpoints that were asked for */
 	const char *remains;	/* names the test leaves in the filesystem's root, for stage_tear_down() */
 	unsigned long restart_flags;	/* beside RESTART_TASKSELF */
+	const char *terminal;	/* EVENT_TREE: what /bin/restart gives the session that the root begins */
 	int (*before_restart)(void);	/* what the task that restarts does first (0: done): its privileges, its root */
 	int ready;		/* events at which the subject waits to be checkpointed, so far */
 	int frozen;		/* number of the last event that the test dealt with */
@@ -748,10 +749,17 @@ static inline void stage_checkpoint(struct __test_metadata *_metadata, struct st
 static inline pid_t stage_spawn_tree(struct __test_metadata *_metadata, struct stage *stage, int image)
 {
 	char image_path[256], log_path[256];
-	char *argv[] = { "restart", "-i", image_path, "-l", log_path, stage->restart_flags ? "-k" : NULL, NULL };
+	char *argv[9] = { "restart", "-i", image_path, "-l", log_path };
+	int argc = 5;
 
 	subject_path(image_path, sizeof(image_path), stage->folder, "image", image);
 	subject_path(log_path, sizeof(log_path), stage->folder, "kernel-restart", image);
+	if (stage->restart_flags)
+		argv[argc++] = "-k";
+	if (stage->terminal) {
+		argv[argc++] = "-t";
+		argv[argc++] = (char *)stage->terminal;
+	}
 	return stage_spawn_program(_metadata, "/bin/restart", argv, stage->before_restart);
 }
 
@@ -822,6 +830,10 @@ static inline void stage_check_log(struct __test_metadata *_metadata, struct sta
 
 /* The kernel's log of the last checkpoint that was tried has this text. */
 #define ASSERT_LOG(stage, wanted) stage_check_log(_metadata, stage, __FILE__, __LINE__, "kernel", wanted)
+
+/* The same of the last restart that was tried. */
+#define ASSERT_RESTART_LOG(stage, wanted)	\
+	stage_check_log(_metadata, stage, __FILE__, __LINE__, "kernel-restart", wanted)
 
 /* The subject runs up to its event, is checkpointed and the original ends. */
 #define ASSERT_CHECKPOINT(stage, name) stage_checkpoint(_metadata, stage, __FILE__, __LINE__, name, 0)

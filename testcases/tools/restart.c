@@ -28,15 +28,17 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #include "checkpoint.h"
 
 static void usage(FILE *to)
 {
-	fputs("usage: restart [--self] [-dk] [-i IMAGE] [-l LOG]\n"
+	fputs("usage: restart [--self] [-dk] [-t TERMINAL] [-i IMAGE] [-l LOG]\n"
 	      "  --self    the image is of one task; this process becomes it\n"
 	      "  -d        do not wait for the root of the tree to end\n"
 	      "  -k        keep the names that the checkpoint gave to unlinked files, for another restart\n"
+	      "  -t TERMINAL  is that of the session that the root of the tree begins\n"
 	      "  -i IMAGE  read the image from this file; default: standard input\n"
 	      "  -l LOG    write what the kernel has to say to this file; default: standard error\n"
 	      "On success the exit status is that of the task, or of the root of the tree.\n", to);
@@ -78,6 +80,7 @@ static struct {
 	struct ckpt_hdr_proc *proc;
 	unsigned int nr_procs, nr_processes, nr_zombies;
 	struct board *board;
+	const char *terminal;
 	/* What was read of a stream before the kernel could. */
 	char *prefix;
 	size_t prefix_length;
@@ -379,6 +382,18 @@ static void await_zombies(const struct ckpt_hdr_proc *parent)
 	}
 }
 
+/* A session has no terminal until its leader opens one that no other session has. */
+static void take_terminal(void)
+{
+	int fd = open(tree.terminal, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		give_up("cannot open the terminal %s: %s", tree.terminal, strerrorname_np(errno));
+	if (tcgetsid(fd) != getsid(0))
+		give_up("%s is no terminal, or that of another session", tree.terminal);
+	close(fd);
+}
+
 /* A process of the tree, from its beginning to its end as such. */
 static void run_process(unsigned int self)
 {
@@ -389,6 +404,8 @@ static void run_process(unsigned int self)
 	make_children(self, false);
 	if (leads_session && setsid() < 0)
 		give_up("process %u cannot begin a session: %s", proc->pid, strerrorname_np(errno));
+	if (leads_session && !self && tree.terminal)
+		take_terminal();
 	make_children(self, true);
 	finish(MADE, tree.nr_processes);
 
@@ -473,6 +490,10 @@ static int restart_tree(unsigned long flags, int log, bool detach)
 		fprintf(stderr, "restart: this is no image that this program knows\n");
 		return EXIT_FAILURE;
 	}
+	if (tree.terminal && tree.proc[0].sid != tree.proc[0].pid) {
+		fprintf(stderr, "restart: the root of the tree begins no session: a terminal is that of this session\n");
+		return EXIT_FAILURE;
+	}
 	if (!rewind_image(start) || make_board())
 		return fail("cannot prepare");
 	sigaction(SIGCHLD, &interrupt, NULL);
@@ -497,7 +518,7 @@ static int restart_tree(unsigned long flags, int log, bool detach)
 }
 #else
 /* A kernel whose headers know nothing of trees. */
-static struct { int image; } tree;
+static struct { int image; const char *terminal; } tree;
 
 static int restart_tree(unsigned long flags, int log, bool detach)
 {
@@ -520,7 +541,7 @@ int main(int argc, char **argv)
 	unsigned long flags = 0;
 
 	tree.image = STDIN_FILENO;
-	while ((option = getopt_long(argc, argv, "dki:l:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "dkt:i:l:h", options, NULL)) != -1) {
 		switch (option) {
 		case 's':
 			self = true;
@@ -530,6 +551,9 @@ int main(int argc, char **argv)
 			break;
 		case 'k':
 			flags |= RESTART_KEEP_RELINKED;
+			break;
+		case 't':
+			tree.terminal = optarg;
 			break;
 		case 'i':
 			image_path = optarg;
