@@ -40,7 +40,7 @@ PATIENCE = 10.0
 
 def can(options: Options) -> bool:
     """Whether guests of these options can be forked so."""
-    return options.accelerator is Accelerator.TCG and not options.exact and not options.later
+    return options.accelerator is Accelerator.TCG and not options.exact
 
 
 @contextlib.contextmanager
@@ -54,7 +54,8 @@ def zygote(
 ) -> Iterator[Zygote]:
     """A guest resumed from ``saved`` on its own copies of the disks, rehearsed, with programs waiting, standing still.
 
-    ``library`` is ``SOURCE``, compiled. Forks must begin with the disks as they are from then on.
+    ``library`` is ``SOURCE``, compiled. Forks must begin with the disks as they are from then on; those of a guest that
+    has nothing mounted, with any of the same size.
     Raises InfraError when QEMU does not take the state, GuestEndedError when the guest does not survive the rehearsal.
     """
     resumed = replace(options, save=None, resume=saved.memory, disks=disks, zygote=library, standing=True)

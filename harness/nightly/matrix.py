@@ -144,7 +144,8 @@ def _fits(catalogue: Catalogue, rule: Exclude, cell: Cell) -> bool:
         "suites": scenario.suite,
         "accelerators": cell.accelerator,
     }
-    states = not rule.states or set(rule.states) <= set(cell.states)
+    own = ("without", "with") if catalogue.suites[scenario.suite].series else ("base",)
+    states = set(rule.states) <= set(cell.states or own)
     return states and all(_any(word, getattr(rule, axis)) for axis, word in words.items())
 
 

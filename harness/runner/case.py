@@ -27,16 +27,35 @@ def run_case(
     What is not ``wanted`` leaves its guest there too.
     Raises InfraError when QEMU or the filesystem's checker cannot be run at all, UserError for phases in exact guests.
     """
-    if suite.cases[case].cuts:
-        return cuts.run(ready, suite, case, folder, tell)
-    if suite.cases[case].phases:
-        return phases.run(ready, suite, case, folder)
+    if phases.among(suite, [case]):
+        return _phased(ready, suite, case, folder, tell)
     if ready.unborn:
         console = shutil.copyfile(ready.unborn.console, folder / "console.log")
         return _done(ready, suite, case, replace(ready.unborn, console=console))
     if ready.exact:
         return _exact(ready, suite, case, folder)
     return _kept(ready, suite, case, folder, wanted)
+
+
+def _phased(ready: Ready, suite: Suite, case: str, folder: Path, tell: Progress) -> CaseRun:
+    """A case in phases. When the QEMU of a fork is lost it is run again, in guests that are not forks: that counts."""
+    assert ready.bare is not None
+    standby = ready.bare.standby
+    parent = standby.zygote if standby else None
+    done = _in_phases(ready, suite, case, folder, tell)
+    lost = any(part.ended is judge.Ended.LOST for part in (*done.record.before, done.record))
+    if standby is None or parent is None or not lost or standby.stopping.is_set():
+        return done
+    standby.give_up("a QEMU forked from it was lost")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    return _in_phases(ready, suite, case, folder, tell)
+
+
+def _in_phases(ready: Ready, suite: Suite, case: str, folder: Path, tell: Progress) -> CaseRun:
+    if suite.cases[case].cuts:
+        return cuts.run(ready, suite, case, folder, tell)
+    return phases.run(ready, suite, case, folder)
 
 
 def _done(ready: Ready, suite: Suite, case: str, raw: RawResult, recording: tuple[Path, ...] = ()) -> CaseRun:

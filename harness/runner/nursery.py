@@ -51,7 +51,7 @@ def standby(
     if cases <= FEW or ready.snapshot is None or not can(ready.options):
         yield ready
         return
-    place = folder / f"zygote-{ready.state.name}"
+    place = folder / f"zygote-{ready.state.name}{'-bare' if ready.options.later else ''}"
     place.mkdir()
     nursery = _Nursery(ready, cache, place, crew, Standby(stopping))
     thread = threading.Thread(target=nursery.stand, name="zygote")

@@ -8,7 +8,7 @@ has the disk under test and a spare one of the same kind. A phase that does not 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 
 from harness.cache import Cache
 from harness.catalogue.model import Event, Kind, Suite
-from harness.errors import UserError
+from harness.errors import InfraError, UserError
 from harness.guest import disks
 from harness.machine import snapshot
 from harness.machine.command import Disk
@@ -30,6 +30,8 @@ from harness.runner.record import CaseRun, check, program_of, record
 from harness.verdict import judge
 
 SPARE = "LAB_SPARE=/dev/vdb"
+MANY = 20
+"""Guests that the cuts of a case are thought to take."""
 
 ANSWERS = {
     Event.POWER_CUT: Answer.CUT,
@@ -41,12 +43,25 @@ ANSWERS = {
 }
 
 
-def make_ready(ready: Ready, suite: Suite, cases: Iterable[str], cache: Cache, folder: Path, tell: Progress) -> Ready:
-    """The state with a bare guest beside it, when one of the cases has phases.
+def among(suite: Suite, cases: Sequence[str]) -> list[str]:
+    """Those of the cases that run in phases."""
+    return [case for case in cases if suite.cases[case].phases or suite.cases[case].cuts]
+
+
+def guests(suite: Suite, cases: Sequence[str]) -> int:
+    """How many guests the cases take that run in phases; a cut counts as many, whatever it comes to."""
+    phased = [suite.cases[case] for case in among(suite, cases)]
+    return sum(MANY if case.cuts and case.cut is None else len(case.phases) + 1 for case in phased)
+
+
+def make_ready(ready: Ready, suite: Suite, cases: Sequence[str], cache: Cache, folder: Path, tell: Progress) -> Ready:
+    """The state with its guests booted: one for plain cases, a bare one for those in phases, as there are any.
 
     Raises UserError when the guests are exact or have no disk, InfraError when QEMU does not run or does not save.
     """
-    phased = [case for case in cases if suite.cases[case].phases or suite.cases[case].cuts]
+    phased = among(suite, cases)
+    if len(phased) < len(cases):
+        ready = prepare.boot(ready, cache, folder, tell)
     if not phased:
         return ready
     if ready.exact:
@@ -65,13 +80,30 @@ def guest(bare: Ready, own: tuple[Disk, ...], console: Path) -> Iterator[Machine
 
     Raises BootError when it never is ready, InfraError when QEMU is at fault.
     """
-    if bare.snapshot:
-        with snapshot.fork(bare.options, bare.snapshot, own, console) as machine:
+    if bare.snapshot is None:
+        with Machine(replace(bare.options, disks=own), console) as machine:
+            machine.wait_ready()
             yield machine
         return
-    with Machine(replace(bare.options, disks=own), console) as machine:
-        machine.wait_ready()
-        yield machine
+    with ExitStack() as stack:
+        forked = _forked(stack, bare, own, console)
+        yield forked or stack.enter_context(snapshot.fork(bare.options, bare.snapshot, own, console))
+
+
+def _forked(stack: ExitStack, bare: Ready, own: tuple[Disk, ...], console: Path) -> Machine | None:
+    """The guest as a fork of one that stands; None where there is none, or where its QEMU does not fork."""
+    standby = bare.standby
+    parent = standby.zygote if standby else None
+    # Whose writes are recorded has a filter before its disk, which the one that stands has not.
+    if standby is None or parent is None or any(disk.writes for disk in own):
+        return None
+    try:
+        return stack.enter_context(snapshot.fork(bare.options, parent.snapshot, own, console, parent.birth))
+    except InfraError as exc:
+        if standby.stopping.is_set():
+            raise
+        standby.give_up(exc.message)
+        return None
 
 
 def never_ready(bare: Ready, console: Path) -> RawResult:

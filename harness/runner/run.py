@@ -32,7 +32,7 @@ from harness.results.run import RunFolder, Terminated, now, stamp
 from harness.runner import exact, kept, nursery, phases
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
-from harness.runner.prepare import Place, Ready, Wishes, boot, kernel_request, pack
+from harness.runner.prepare import Place, Ready, Wishes, kernel_request, pack
 from harness.verdict.judge import judge, not_applicable
 
 
@@ -155,9 +155,9 @@ def _walk(walk: _Walk, packed: list[Ready]) -> model.RunResult:
 
 def _boot(walk: _Walk, packed: Ready) -> Ready:
     cache, step = walk.place.cache, walk.watcher.step
-    ready = boot(packed, cache, walk.scratch, step)
-    walk.watcher.booted(ready)
-    return phases.make_ready(ready, walk.job.suite, walk.applicable, cache, walk.scratch, step)
+    ready = phases.make_ready(packed, walk.job.suite, walk.applicable, cache, walk.scratch, step)
+    walk.watcher.booted(ready.bare if ready.bare and ready.snapshot is None else ready)
+    return ready
 
 
 def pack_states(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
@@ -186,8 +186,7 @@ def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
         pool = ThreadPoolExecutor(
             walk.wishes.jobs, thread_name_prefix="guest", initializer=process.enlist, initargs=(crew,)
         )
-        shared = (len(cases), walk.place.cache, walk.scratch, crew, walk.stopping)
-        ready = [standing.enter_context(nursery.standby(each, *shared)) for each in ready]
+        ready = [_with_zygotes(walk, each, crew, standing) for each in ready]
         standing.enter_context(pool)
         jobs = [(each, case) for case in cases for each in ready]
         pending = {pool.submit(_run_one, walk, each, case) for each, case in jobs}
@@ -199,6 +198,18 @@ def _run_cases(walk: _Walk, ready: list[Ready]) -> None:
                 future.cancel()
             process.kill_all(crew)
             raise
+
+
+def _with_zygotes(walk: _Walk, ready: Ready, crew: object, standing: contextlib.ExitStack) -> Ready:
+    """The state with a zygote on its way for each of its guests that many cases share."""
+    suite, cases = walk.job.suite, walk.applicable
+    shared = (walk.place.cache, walk.scratch, crew, walk.stopping)
+    phased = phases.among(suite, cases)
+    found = standing.enter_context(nursery.standby(ready, len(cases) - len(phased), *shared))
+    if found.bare is None:
+        return found
+    bare = standing.enter_context(nursery.standby(found.bare, phases.guests(suite, cases), *shared))
+    return replace(found, bare=bare)
 
 
 def _collect(walk: _Walk, pending: set[Future[model.CaseResult]]) -> None:

@@ -30,6 +30,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/btrfs.h>
 #include <linux/random.h>
 
 #include "leaks.h"
@@ -845,15 +846,26 @@ static void run_case(const char *program, const char *test, double seconds, char
 	say("done");
 }
 
+/* Btrfs remembers each filesystem that it mounted, and refuses an older state of it on the same device. */
+static void forget_devices(void)
+{
+	struct btrfs_ioctl_vol_args all = { .name = "" };
+	int control = open("/dev/btrfs-control", O_RDWR | O_CLOEXEC);
+
+	ioctl(control, BTRFS_IOC_FORGET_DEV, &all);
+	close(control);
+}
+
 /*
  * Whoever forks a guest in the middle of its run has what ran before ready at hand. So all that is done around a case
- * is done once, and the guest is as it was: its filesystem mounted, nothing on it.
+ * is done once, and the guest is as it was: its filesystem mounted, nothing on it; or never mounted.
  */
 static void rehearse_case(void)
 {
 	struct job job = { .seconds = 10 };
+	bool mounted = target_mounted;
 
-	if (*asked.fs && !target_mounted) {
+	if (*asked.fs && !mounted && !prepare_target()) {
 		say("rehearsed error");
 		return;
 	}
@@ -861,7 +873,9 @@ static void rehearse_case(void)
 	say("begin rehearsal");
 	run_program(&job);
 	release_target();
-	say(!target_mounted && prepare_target() ? "rehearsed ok" : "rehearsed error");
+	if (!mounted)
+		forget_devices();
+	say(!target_mounted && (!mounted || prepare_target()) ? "rehearsed ok" : "rehearsed error");
 }
 
 static void list_tests(const char *program)

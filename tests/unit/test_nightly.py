@@ -89,6 +89,18 @@ def test_includes_excludes_and_repeats(declare):
     assert [each.reason for each in found.left_out] == ["its mkfs is broken until Monday"] * 2
 
 
+def test_an_excluded_state_takes_the_cells_that_run_it(declare):
+    found = declare(
+        '[matrix]\nconfigs = ["kasan"]\n[[include]]\nsuites = ["unlinked"]\nstates = ["with"]\n'
+        '[[exclude]]\nstates = ["without"]\nreason = "it says nothing"\n'
+        '[[exclude]]\nstates = ["base"]\nreason = "nor does that"\n'
+    )
+    assert {(cell.scenario, cell.states) for cell in found.cells} == {
+        ("ext4-unlinked", ("with",)), ("xfs-unlinked", ("with",)),
+    }  # fmt: skip
+    assert {each.cell.scenario for each in found.left_out} == {"ext4-unlinked", "xfs-unlinked", "selftest"}
+
+
 def test_a_suite_without_filesystem_is_on_none(declare):
     assert ids(declare('[matrix]\nfilesystems = ["none"]\n')) == ["6.12/plain/auto/selftest"]
 
