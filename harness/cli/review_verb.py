@@ -98,7 +98,7 @@ def command(
     from harness.review.out import publish
     from harness.review.remarks import with_replies
 
-    place = options.place()
+    place, checks = options.place(), chosen(only)
     layout: dict[str, Any] = {
         "base": base, "requires": requires, "trees": trees, "options": kernel_options, "anyway": anyway, "trust": trust,
     }  # fmt: skip
@@ -109,7 +109,7 @@ def command(
     if bisect:
         _bisect(desk, bisect, wishes)
         return
-    ask = Ask(("lab", *sys.argv[1:]), patterns, chosen(only), coverage, costs, repeat, fresh, answers)
+    ask = Ask(("lab", *sys.argv[1:]), patterns, checks, coverage, costs, repeat, fresh, answers)
     with ReviewScreen() as screen:
         review = gather(desk, ask, wishes, screen)
     review = with_replies(review, replies)

@@ -56,6 +56,10 @@ class Finder:
         own: str = "",
         progress: Progress = silent,
     ) -> None:
+        """Raises UserError for a tree that is none."""
+        for tree in trees:
+            if not blobs.ask(tree, "rev-parse", "--git-dir"):
+                raise UserError(f"--tree {tree}: that is no git tree")
         self.place = place
         self.patches = patches
         self.trees = trees
@@ -212,7 +216,9 @@ class Finder:
         if candidate.problem:
             return candidate
         done, problem = series.applicable(*self._ground(candidate, declared), self.patches)
-        return replace(candidate, applies=done, problem=problem)
+        # Where the lab has put what was posted is nobody's business.
+        kept = self.place.cache.root / "posted"
+        return replace(candidate, applies=done, problem=re.sub(rf" in {re.escape(os.fspath(kept))}/\w+", "", problem))
 
     def _ground(self, candidate: Candidate, declared: Base) -> tuple[git.Repo, str]:
         """What the patches are to be applied on. Raises LabError when that cannot be made."""

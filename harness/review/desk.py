@@ -17,7 +17,7 @@ from harness import process
 from harness.cache import digest
 from harness.catalogue.load import requirements
 from harness.catalogue.model import Base, Catalogue, Excuse, Posted, Rules, Series
-from harness.errors import InfraError
+from harness.errors import InfraError, SeriesError
 from harness.kernel.config import read_option
 from harness.kernel.request import SERIES_CONFIG
 from harness.kernel.series import Patch, read_series
@@ -115,7 +115,11 @@ def _name(catalogue: Catalogue, posting: Posting) -> str:
 
 
 def _stored(place: Place, posting: Posting, options: Sequence[str]) -> tuple[Patch, ...]:
-    return read_series(_folder(place, posting, options))
+    folder = _folder(place, posting, options)
+    try:
+        return read_series(folder)
+    except SeriesError as exc:
+        raise SeriesError(exc.message.replace(f"{folder}/", ""), hint=exc.hint) from exc
 
 
 def _folder(place: Place, posting: Posting, options: Sequence[str]) -> Path:

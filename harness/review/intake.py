@@ -19,8 +19,8 @@ from harness.kernel import git
 from harness.review import mbox
 from harness.review.posting import Mail, Posting, parse
 
-MESSAGE_ID = re.compile(r"^<?(?P<id>[^\s<>/]+@[^\s<>/]+)>?$")
-ARCHIVE = re.compile(r"^https?://.+/(?P<id>[^\s<>/]+@[^\s<>/]+?)/?(?:[#?].*|t\.mbox\.gz|raw)?$")
+MESSAGE_ID = re.compile(r"^<?(?P<id>(?!-)[^\s<>/]+@[^\s<>/]+)>?$")
+ARCHIVE = re.compile(r"^https?://.+/(?P<id>(?!-)[^\s<>/]+@[^\s<>/]+?)/?(?:[#?].*|t\.mbox\.gz|raw)?$")
 TYPED = "-"
 RANGE = re.compile(r"^\S+\.\.\S+$")
 PATIENCE = 120.0

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from harness.errors import UserError
 from harness.kernel import mail
@@ -24,6 +25,8 @@ TRAILER = re.compile(
 )
 OF_OTHERS = ("Reviewed-by", "Acked-by", "Tested-by", "Reported-by", "Suggested-by", "Nacked-by")
 """What a reply may add to a patch."""
+MISSING = 12
+"""Missing patches that are named: who writes ``1/99999999`` has more."""
 SLUG = re.compile(r"[^A-Za-z0-9_.]+")
 
 
@@ -219,9 +222,9 @@ def _complete(patches: Sequence[Mail], version: int) -> None:
     if of == 1:
         return
     there = {each.number for each in patches}
-    lacking = [number for number in range(1, of + 1) if number not in there]
+    lacking = list(islice((number for number in range(1, of + 1) if number not in there), MISSING + 1))
     if lacking:
-        named = ", ".join(map(str, lacking))
+        named = ", ".join(map(str, lacking[:MISSING])) + (" and more" if len(lacking) > MISSING else "")
         raise UserError(
             f"version {version} has {of} patches, and {'patch' if len(lacking) == 1 else 'patches'} {named} "
             f"{'is' if len(lacking) == 1 else 'are'} not among the mails",

@@ -120,7 +120,7 @@ def test_a_cover_letter_that_names_a_wrong_base(place, linux, tmp_path):
         lay_out(place, folder, trees=(linux.path,))
     said = caught.value.message
     assert f"on linux@{wrong[:12]} (base-commit: {wrong[:12]}):" in said
-    assert "0002-two.patch (patch 2 of 2" in said
+    assert "0002-two.patch (patch 2 of 2)" in said
     assert "the patch wants  '\\treturn -3;'" in said
     assert "the tree has     '\\treturn -2;'" in said
     assert caught.value.hint == (f"it applies to linux@{right[:12]}: --tree {linux.path} --base {right}")
@@ -168,6 +168,13 @@ def test_a_series_that_another_one_must_come_before(place, toy, linux, tmp_path)
     with pytest.raises(SeriesError) as caught:
         lay_out(place, tmp_path / "mails", base="toy")
     assert caught.value.hint == "it applies to toy + core: --base toy --requires core"
+
+
+def test_a_tree_that_is_none(place, linux, tmp_path):
+    linux.commit("one", "fs/namei.c", *LINK)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty: that is no git tree"):
+        lay_out(place, linux.posted("HEAD~1", tmp_path / "mails"), trees=(tmp_path / "empty",))
 
 
 def test_no_base_is_known_at_all(place, linux, tmp_path):

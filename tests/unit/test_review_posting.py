@@ -218,6 +218,18 @@ def test_b4_without_a_network(tmp_path, monkeypatch):
         intake.mails(["x@y"])
 
 
+@pytest.mark.parametrize("source", ["--config=x@y", "https://lore.kernel.org/all/-cb4.x=y@z/"])
+def test_no_message_id_becomes_an_option_of_b4(tmp_path, monkeypatch, source):
+    fake_b4(tmp_path, monkeypatch, "exit 1")
+    with pytest.raises(UserError, match="is no file, folder, git range or message-id"):
+        intake.mails([source])
+
+
+def test_of_a_hundred_million_missing_patches_some_are_named():
+    with pytest.raises(UserError, match=r"patches 2, 3, .*, 13 and more are not among the mails"):
+        posted(patch("PATCH 1/99999999"))
+
+
 def test_a_source_that_is_nothing(tmp_path):
     with pytest.raises(UserError, match="is no file, folder, git range or message-id"):
         intake.mails([str(tmp_path / "nothing")])
