@@ -152,10 +152,8 @@ class Cache:
         For what is made again in moments and is made by the hundred. ``unused`` must be longer than anybody who got an
         entry goes on using it. With ``marked``, only entries that hold a file of this name, whose age is theirs.
         """
-        entries = (entry for entry in self._entries(kind) if (entry / marked).exists())
-        aged = sorted((((entry / marked).stat().st_mtime, entry) for entry in entries), reverse=True)
         oldest = time.time() - unused
-        due = [entry for renewed, entry in aged[keep:] if renewed < oldest]
+        due = [entry for renewed, entry in self._aged(kind, marked)[keep:] if renewed < oldest]
         for entry in due:
             with lock(entry.parent / f".{entry.name}.lock"):
                 shutil.rmtree(entry, ignore_errors=True)
@@ -166,15 +164,23 @@ class Cache:
 
         One that was asked for within ``used`` seconds stays. For what is large and made by the hundred.
         """
-        aged = sorted(((entry.stat().st_mtime, entry) for entry in self._entries(kind)), reverse=True)
         oldest, held, dropped = time.time() - used, 0, 0
-        for renewed, entry in aged:
-            held += sum(path.stat().st_blocks * 512 for path in entry.iterdir())
+        for renewed, entry in self._aged(kind):
+            with contextlib.suppress(FileNotFoundError):  # another lab drops it too
+                held += sum(path.stat().st_blocks * 512 for path in entry.iterdir())
             if held > size and renewed < oldest:
                 with lock(entry.parent / f".{entry.name}.lock"):
                     shutil.rmtree(entry, ignore_errors=True)
                 dropped += 1
         return dropped
+
+    def _aged(self, kind: str, marked: str = "") -> list[tuple[float, Path]]:
+        """When each entry was last asked for, the youngest first; of those that another lab drops meanwhile, none."""
+        aged = []
+        for entry in self._entries(kind):
+            with contextlib.suppress(FileNotFoundError):
+                aged.append(((entry / marked).stat().st_mtime, entry))
+        return sorted(aged, reverse=True)
 
     def _entries(self, kind: str) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):

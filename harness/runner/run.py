@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +34,7 @@ from harness.runner import exact, kept, nursery, phases
 from harness.runner.case import run_case
 from harness.runner.durations import Durations
 from harness.runner.prepare import Place, Ready, Wishes, kernel_request, pack
+from harness.runner.together import together
 from harness.verdict.judge import judge, not_applicable
 
 
@@ -144,7 +146,7 @@ def _walk(walk: _Walk, packed: list[Ready]) -> model.RunResult:
         for case, state in itertools.product(walk.job.skipped, walk.job.states):
             _skip(walk, state, case)
         if walk.applicable:
-            ready = [_boot(walk, each) for each in packed]
+            ready = _boot_all(walk, packed)
             try:
                 _run_cases(walk, ready)
             except CancelledError as exc:
@@ -153,11 +155,17 @@ def _walk(walk: _Walk, packed: list[Ready]) -> model.RunResult:
     return walk.folder.finish()
 
 
+def _boot_all(walk: _Walk, packed: list[Ready]) -> list[Ready]:
+    made = []
+    for ready in together(walk.wishes.jobs, partial(_boot, walk), packed):
+        walk.watcher.booted(ready.bare if ready.bare and ready.snapshot is None else ready)
+        made.append(ready)
+    return made
+
+
 def _boot(walk: _Walk, packed: Ready) -> Ready:
     cache, step = walk.place.cache, walk.watcher.step
-    ready = phases.make_ready(packed, walk.job.suite, walk.applicable, cache, walk.scratch, step)
-    walk.watcher.booted(ready.bare if ready.bare and ready.snapshot is None else ready)
-    return ready
+    return phases.make_ready(packed, walk.job.suite, walk.applicable, cache, walk.scratch, step)
 
 
 def pack_states(place: Place, job: Job, kernels: list[Kernel], wishes: Wishes) -> list[Ready]:
