@@ -27,10 +27,10 @@
 #define _GNU_SOURCE
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "relink.h"
 
@@ -254,31 +254,19 @@ static void restart_mutant(FIXTURE_DATA(image) *self, bool nobody)
 	_exit(EXIT_SUCCESS);
 }
 
-static long long milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Waits for a child; one that does not end is ended. False when even that does not help. */
 static bool reap(pid_t child, int *status, bool *in_time)
 {
-	long long end = milliseconds() + PATIENCE_MS;
+	cleanup_close int fd = syscall(SYS_pidfd_open, child, 0);
+	struct pollfd ended = { .fd = fd, .events = POLLIN };
 
-	*in_time = true;
-	while (waitpid(child, status, WNOHANG) != child) {
-		if (milliseconds() > end && *in_time) {
-			*in_time = false;
-			kill(child, SIGKILL);
-			end += PATIENCE_MS;
-		} else if (milliseconds() > end) {
+	*in_time = poll(&ended, 1, PATIENCE_MS) == 1;
+	if (!*in_time) {
+		kill(child, SIGKILL);
+		if (poll(&ended, 1, PATIENCE_MS) != 1)
 			return false;
-		}
-		usleep(200);
 	}
-	return true;
+	return waitpid(child, status, 0) == child;
 }
 
 #define MUTANT_FAIL(format, ...)									\
