@@ -53,13 +53,22 @@ def of_mail(review: Review, mail: Mail) -> Patch | None:
     """The patch of a review that a mail is."""
     for patch in review.patches:
         same_mail = bool(mail.message_id) and patch.message_id == mail.message_id
-        if mail.diff and (same_mail or patch.diff == mail.diff.decode(errors="replace")):
+        if mail.diff and (same_mail or _text(patch.diff) == _text(mail.diff.decode(errors="replace"))):
             return patch
     return None
 
 
+def _text(diff: str) -> str:
+    """b4 gives a mail on without the empty lines at its end, which may have been a diff's last line of context."""
+    return diff.rstrip()
+
+
 def _is_cover(review: Review, mail: Mail) -> bool:
-    return not mail.diff and bool(mail.message_id) and review.message_id == mail.message_id
+    if mail.diff or mail.number:
+        return False
+    if mail.message_id and review.message_id:
+        return review.message_id == mail.message_id
+    return (review.title, review.version) == (mail.title, mail.version)
 
 
 def answers(review: Review, folder: Path, mail: Mail) -> list[Answer]:
@@ -102,7 +111,8 @@ def _checked(tool: str, results: list[Result], url: str) -> Answer:
     worst = WARN if tool == "lab-style" else FAIL
     status = worst if red else WARN if undone else PASS
     lines = [line for result in red for line in (f"{result.check.value}:", *text.told(result))]
-    words = ", ".join(result.check.value for result in red) or ("not done" if undone else "good")
+    good = f"{', '.join(result.check.value for result in results)}: good"
+    words = ", ".join(result.check.value for result in red) or ("not done" if undone else good)
     return Answer(tool=tool, status=status, summary=words, url=url, details="\n".join(lines))
 
 

@@ -38,6 +38,19 @@ def test_a_patch_is_found_by_what_it_changes(reviews):
     assert b4.find(reviews, parse(b"Subject: [PATCH] other\n\nx\n")) is None
 
 
+def test_a_patch_is_found_in_the_form_in_which_b4_gives_it_on(reviews):
+    out.publish(reviews, review())
+    data = mails()[1].data.partition(b"\n")[2].rstrip() + b"\n"
+    assert b4.of_mail(b4.find(reviews, parse(data))[0], parse(data)).number == 2
+
+
+def test_a_cover_letter_that_was_never_sent_is_found_by_its_title_and_version(reviews):
+    out.publish(reviews, review(title="all of it", message_id="", version=2))
+    assert b4.find(reviews, parse(b"Subject: [PATCH v2 0/2] all of it\n\nx\n"))
+    assert b4.find(reviews, parse(b"Subject: [PATCH v3 0/2] all of it\n\nx\n")) is None
+    assert b4.find(reviews, parse(b"Subject: Re: [PATCH v2 1/2] all of it\n\nx\n")) is None
+
+
 def test_the_newest_review_answers(reviews):
     out.publish(reviews, review(title="a"))
     out.publish(reviews, review(title="b"))
@@ -58,6 +71,7 @@ def test_a_good_patch(tmp_path):
     assert {tool: each["status"] for tool, each in said.items()} == {
         "lab-style": "pass", "lab-build": "pass", "lab-boot": "pass", "lab-cases": "pass",
     }  # fmt: skip
+    assert said["lab-build"]["summary"] == "apply, warnings, sparse, build: good"
     assert said["lab-cases"]["summary"] == "turns 1 from red to green"
     assert said["lab-build"]["url"] == f"{tmp_path.as_uri()}/report.html#patch-2"
     assert "lab-cases" not in answers(review(), mails()[0], tmp_path)
