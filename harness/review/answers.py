@@ -20,7 +20,7 @@ import msgspec
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from harness.review.matrix import Row
+from harness.review.matrix import Row, Turn
 
 COLUMNS = {
     "remark": ("remark", "question", "defect", "what"),
@@ -114,7 +114,7 @@ def hold(
     for each in told:
         patches, strangers = _patches(each.where, titles)
         cases = tuple(CODE.findall(each.cases)) or tuple(filter(None, re.split(r"[\s,]+", each.cases)))
-        run = [row for row in rows if any(_is(row, pattern) for pattern in cases)]
+        run = [row for row in rows if row.turn is not Turn.APART and any(_is(row, pattern) for pattern in cases)]
         unknown = [name for name in cases if not any(_names(name, known) for known in declared)]
         bad = [row for row in run if not row.met]
         standing, note = _standing(each, [*strangers, *unknown], bad, shown=bool(run))

@@ -31,9 +31,10 @@ class Turn(StrEnum):
     BACK = "back and forth"  # there, then gone, then there
     NEVER = "never"  # not at the tip
     UNKNOWN = "not run at the tip"
+    APART = "not for this filesystem"
 
 
-GOOD_TURNS = (Turn.AS_CLAIMED, Turn.TURNED, Turn.KEPT)
+GOOD_TURNS = (Turn.AS_CLAIMED, Turn.TURNED, Turn.KEPT, Turn.APART)
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -98,6 +99,8 @@ def row(scenario: str, suite: Suite, case: str, results: Sequence[CaseResult], t
     count = len(titles)
     by_state = {column(result.state, count): result for result in results}
     cells = {state: _cell(suite, case, result) for state, result in by_state.items()}
+    if all(result.expected is None and result.outcome.status is Status.SKIP for result in results):
+        return Row(scenario, case, suite.cases[case].title, cells, Turn.APART)
     kept = _kept(suite, case)
     claimed = 0 if kept else claim(suite, case, titles)
     turn, found = _turn({_number(state): cell.good for state, cell in cells.items()}, count, claimed, kept)

@@ -15,6 +15,7 @@ from harness.results import files, index, kcidb
 from harness.results.junit import legal
 from harness.results.run import now, to_json
 from harness.review import html, letter, text
+from harness.review.matrix import Turn
 from harness.review.model import Patch, Ran, Review
 from harness.review.posting import SLUG
 from harness.runner.checked import Check, Outcome, Result
@@ -64,6 +65,8 @@ def junit(review: Review) -> str:
         if not row.met:
             last = next(reversed(row.cells.values()))
             entry.result = [Failure(legal(f"{row.turn.value}: {last.word}"), row.turn.value)]
+        elif row.turn is Turn.APART:
+            entry.result = [Skipped(legal(next(reversed(row.cells.values())).message or row.turn.value))]
         cases.add_testcase(entry)
     document.add_testsuite(cases)
     document.update_statistics()

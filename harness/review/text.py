@@ -9,7 +9,7 @@ from itertools import groupby
 from harness.results.text import plain
 from harness.review import answers
 from harness.review.answers import Standing
-from harness.review.matrix import GOOD_TURNS, Row
+from harness.review.matrix import Row, Turn
 from harness.review.model import Added, Coverage, Flaky, Patch, Review, Said
 from harness.runner.checked import Check, Outcome, Result
 
@@ -112,7 +112,8 @@ def _patch_word(review: Review, position: int) -> str:
 
 def _claimed(review: Review, row: Row) -> str:
     claimed = _patch_word(review, row.claimed) if row.claimed else "-"
-    return f"{claimed:>9}" + ("" if row.met and row.turn in GOOD_TURNS else f"   {row.turn.value}")
+    said = row.met and row.turn in (Turn.AS_CLAIMED, Turn.TURNED, Turn.KEPT)
+    return f"{claimed:>9}" + ("" if said else f"   {row.turn.value}")
 
 
 def _unmet(review: Review) -> list[str]:

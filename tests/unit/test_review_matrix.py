@@ -1,5 +1,6 @@
 """Which patch turned a case, and whether it is the one that claims it; the search for it."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +62,21 @@ def test_turns(marks, claimed, kept, turn, found):
     made = row("s", suite(claimed, kept), "c", outcomes(marks), TITLES)
     assert (made.turn, made.found) == (turn, found)
     assert made.met == (turn in GOOD_TURNS)
+
+
+def test_a_case_that_is_not_for_the_filesystem_breaks_no_promise():
+    """As a run has it: nothing is expected of it, and it was skipped in every state."""
+    record = "TAP version 13\n1..1\nok 1 s.c # SKIP has no blocks\n"
+    results = [
+        CaseResult(case="c", state=state, outcome=judge(
+            CaseRecord(case="c", state=state, ended=Ended.DONE, exit=4, ktap=record)
+        ))
+        for state in states(3)
+    ]  # fmt: skip
+    made = row("s", suite("two"), "c", results, TITLES)
+    assert (made.turn, made.claimed, made.met) == (Turn.APART, 0, True)
+    wanted = [msgspec.structs.replace(result, expected=FAIL, met=False) for result in results]
+    assert not row("s", suite("two"), "c", wanted, TITLES).met  # a skip where a verdict was promised
 
 
 def test_the_tip_is_its_last_patch():
