@@ -128,12 +128,17 @@ def _told(path: Path) -> Reply:
         raise click.UsageError(f"--reply {path}: that is no mail.")
     reply = read_mail(data)
     click.secho(f"{path.name}: {plain(reply.subject) or 'no subject'}", bold=True)
-    click.echo(f"quotes {reply.hunks} hunks of {len(reply.files)} files: {plain(', '.join(reply.files)) or 'no patch'}")
+    hunks, files = (
+        f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((reply.hunks, "hunk"), (len(reply.files), "file"))
+    )
+    click.echo(f"quotes {hunks} of {files}: {plain(', '.join(reply.files)) or 'no patch'}")
     for text in reply.missing:
         click.echo(f"  not whole: {plain(text)}")
     for remark in reply.remarks:
         click.secho(f"  {plain(remark.where.shown)}", fg="cyan")
         click.echo("\n".join(f"      {plain(line)}" for line in remark.text.splitlines()))
+    for key, value in reply.trailers:
+        click.echo(f"  gives {key}: {plain(value)}")
     return reply
 
 

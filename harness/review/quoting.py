@@ -25,7 +25,10 @@ SNIP = re.compile(
     re.IGNORECASE,
 )
 CUT_WORDS = re.compile(r"[.…]{2,}|…|snip|cut|trim|skip|delete|omit|8<|>8", re.IGNORECASE)
-ATTRIBUTION = re.compile(r"^(?:On .*|.*(?:\[|<|@|\bat\b).*|.*\d{4}.*)?\b(?:wrote|writes|said|schrieb|a écrit)\s*:\s*$")
+ATTRIBUTION = re.compile(
+    r"^(?:On .*|.*(?:\[|<|@|\bat\b).*|.*\d{4}.*)?\b(?:wrote|writes|said|a écrit)\s*:\s*$"
+    r"|^(?:Am|Op|El|Il|Le) .*\d.*\b(?:schrieb|schreef|escribió|ha scritto|a écrit)\b.*:\s*$"
+)
 ATTRIBUTION_START = re.compile(r"^On (?:\w{3},? )?.*\d")
 NAVIGATION = re.compile(r"^\s*(?:\[[^\]]+\]\s*){3,}$|^\s*Powered by Linux\s*$|^More majordomo info at\b")
 SIGNATURE = re.compile(r"^--\s?$")

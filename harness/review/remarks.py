@@ -38,15 +38,19 @@ def said_in(data: bytes, number: int, author: str = "") -> list[Said]:
 
 
 def with_replies(review: Review, replies: Sequence[Path]) -> Review:
-    """The review with the remarks of further replies, each on the patch whose subject it answers."""
+    """The review with what further replies say and give, each on the patch whose subject it answers."""
     said = list(review.remarks)
+    patches = {patch.number: patch for patch in review.patches}
     for path in replies:
         data = path.read_bytes()
-        subject = reply.read_mail(data).subject
-        answered = posting.parse(f"Subject: {subject}\n\n".encode(errors="replace"))
-        number = _answered(review, answered.title, answered.number, reply.read_mail(data).files)
+        taken = reply.read_mail(data)
+        answered = posting.parse(f"Subject: {taken.subject}\n\n".encode(errors="replace"))
+        number = _answered(review, answered.title, answered.number, taken.files)
         said += said_in(data, number, posting.parse(data).author)
-    return msgspec.structs.replace(review, remarks=tuple(said))
+        if number in patches and taken.trailers:
+            given = (*patches[number].given, *taken.trailers)
+            patches[number] = msgspec.structs.replace(patches[number], given=given)
+    return msgspec.structs.replace(review, remarks=tuple(said), patches=tuple(patches.values()))
 
 
 def _answered(review: Review, title: str, number: int, files: Sequence[str]) -> int:

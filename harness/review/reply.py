@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from harness.kernel import mail
 from harness.review import quoting
+from harness.review.posting import OF_OTHERS, TRAILER
 from harness.review.quoting import Line, Of
 from harness.review.rebuild import Builder, missing
 
@@ -61,7 +62,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply, taken apart."""
+    """A reply, taken apart. ``trailers`` are those that the reviewer gives, ``Reviewed-by:`` and the like."""
 
     subject: str
     author: str
@@ -71,6 +72,7 @@ class Reply:
     hunks: int
     missing: tuple[str, ...]
     remarks: tuple[Remark, ...]
+    trailers: tuple[tuple[str, str], ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -91,13 +93,14 @@ class _Reader:
     builder: Builder = field(default_factory=Builder)
     remarks: list[Remark] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    trailers: list[tuple[str, str]] = field(default_factory=list)
 
     def walk(self, lines: Sequence[Line]) -> None:
         patch = [line.text for line in lines if line.of is Of.PATCH]
         at = 0
         for line in lines:
             if line.of is Of.REVIEWER:
-                self.said.append(line.text)
+                self.say(line.text)
                 continue
             self.conclude()
             if line.of is Of.PATCH:
@@ -106,6 +109,13 @@ class _Reader:
             elif line.of is Of.CUT:
                 self.builder.cut()
         self.conclude()
+
+    def say(self, text: str) -> None:
+        found = TRAILER.match(text)
+        if found and found["key"] in OF_OTHERS:
+            self.trailers.append((found["key"], found["value"].strip()))
+        else:
+            self.said.append(text)
 
     def take(self, text: str, following: str) -> None:
         if quoting.is_cut(text.strip()) and text[:1] not in (" ", "+", "-") and text.strip():
@@ -156,6 +166,7 @@ def read(body: str, subject: str = "") -> Reply:
         hunks=sum(len(file.hunks) for file in builder.files),
         missing=tuple(missing(builder)),
         remarks=tuple(reader.remarks),
+        trailers=tuple(reader.trailers),
     )
 
 

@@ -30,7 +30,10 @@ def test_a_reply_is_told_by_the_subject_it_answers(tmp_path):
     path.write_text(REPLY.format(number=9, title="fs: refuse a symlink to its own name", parent="x@y"))
     other = tmp_path / "other.eml"
     other.write_text(REPLY.format(number=1, title="another title", parent="x@y"))
-    found = remarks.with_replies(review(), [path, other]).remarks
+    path.write_text(path.read_text() + "\nAcked-by: R <r@example.org>\n")
+    told = remarks.with_replies(review(), [path, other])
+    assert [patch.given for patch in told.patches] == [(), (("Acked-by", "R <r@example.org>"),)]
+    found = told.remarks
     assert [(each.number, each.author, each.text) for each in found] == [
         (2, "R <r@example.org>", "why?"), (1, "R <r@example.org>", "why?"),
     ]  # fmt: skip

@@ -112,12 +112,21 @@ def test_marks(mark, strip):
         "On Thu, Jan 1, 2026 at 10:00 AM A Person <a@example.org>\nwrote:",
         "A Person <a@example.org> writes:",
         "A Person [a@example.org] wrote:",
+        "Am Do., 1. Jan. 2026 um 10:00 Uhr schrieb A Person <a@example.org>:",
+        "Le jeu. 1 janv. 2026 à 10:00, A Person <a@example.org> a écrit :",
     ],
 )
 def test_attribution_lines_are_no_remarks(attribution):
     reply = read(f"{attribution}\n{quoted(PATCH)}\nFine with me.\n\n-- \nB\n", "Re: [PATCH v2 1/3] fs: a")
     assert [remark.text for remark in reply.remarks] == ["Fine with me."]
     assert reply.subject == "[PATCH v2 1/3] fs: a"
+
+
+def test_a_trailer_is_given_and_no_remark():
+    text = quoted(PATCH, after={"+\tfour();": "x"})
+    reply = read(f"{text}\nWith that:\nReviewed-by: B <b@example.org>\n\n-- \nB\n")
+    assert [remark.text for remark in reply.remarks] == ["x", "With that:"]
+    assert reply.trailers == (("Reviewed-by", "B <b@example.org>"),)
 
 
 def test_an_earlier_reviewers_words_between_are_a_remark():
