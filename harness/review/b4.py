@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.review import text
+from harness.review import figures, text
 from harness.review.matrix import Row
 from harness.review.model import Patch, Review
 from harness.review.posting import Mail
@@ -133,14 +133,18 @@ def _cases(rows: list[Row], url: str) -> Iterator[Answer]:
 
 def _series(review: Review, url: str) -> Iterator[Answer]:
     red = [patch.number for patch in review.patches if patch.refused or not _clean(patch)]
-    words = f"patches {', '.join(map(str, red))} are red" if red else f"{len(review.patches)} patches good"
+    words = (
+        f"patches {', '.join(map(str, red))} are red"
+        if red
+        else f"{figures.counted(len(review.patches), 'patch', 'patches')} good"
+    )
     yield Answer(tool="lab-build", status=FAIL if red else PASS, summary=words, url=url, details=text.table(review))
     if review.matrix:
         unmet = sum(not row.met for row in review.matrix)
         words = f"{unmet} of {len(review.matrix)} cases not as promised" if unmet else f"{len(review.matrix)} cases"
         yield Answer(tool="lab-cases", status=FAIL if unmet else PASS, summary=words, url=url)
     if review.coverage and review.coverage.lines:
-        line = text.coverage_line(review.coverage)
+        line = figures.coverage_line(review.coverage)
         status = WARN if review.coverage.missed else PASS
         yield Answer(tool="lab-lines", status=status, summary=line.partition(";")[0], url=url, details=line)
 

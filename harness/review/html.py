@@ -7,7 +7,7 @@ from collections import Counter
 from functools import partial
 
 from harness.results import page
-from harness.review import answers, text, view
+from harness.review import answers, figures, text, view
 from harness.review.matrix import GOOD_TURNS, found_against_claimed
 from harness.review.model import Ran, Review
 
@@ -25,13 +25,14 @@ def render(review: Review) -> str:
         numbered=partial(text.numbered, review),
         checks=text.checks_of(review),
         told=text.told,
+        counted=figures.counted,
         files=partial(view.files, review),
         remarks_on=lambda patch: sum(said.number == patch.number for said in review.remarks),
         general=partial(view.general, review),
-        coverage=text.coverage_line(review.coverage) if review.coverage else "",
+        coverage=figures.coverage_line(review.coverage) if review.coverage else "",
         lines_run=partial(view.lines_run, review),
-        sums=list(text.sums(review)),
-        missed=list(text.ranges(review.coverage.missed)) if review.coverage else [],
+        sums=list(figures.sums(review)),
+        missed=list(figures.ranges(review.coverage.missed)) if review.coverage else [],
         answered=lambda said: answers.to(said.text, review.answers),
         standings=Counter(each.standing for each in review.answers),
         earlier=list(text.from_earlier(review)),

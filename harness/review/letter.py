@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from harness.results.text import plain
+from harness.review.figures import LISTED, numbers
 from harness.review.matrix import Turn
 from harness.review.model import Patch, Review
-from harness.review.text import LISTED, UNANSWERED, numbered, numbers, told
+from harness.review.text import UNANSWERED, numbered, told
 from harness.runner.checked import Outcome, Result
 
 WIDTH = 68

@@ -9,15 +9,16 @@ from itertools import groupby
 from harness.results.text import plain
 from harness.review import answers
 from harness.review.answers import Standing
+from harness.review.figures import LISTED, counted, numbers
 from harness.review.matrix import Row, Turn
-from harness.review.model import Added, Coverage, Flaky, Patch, Review, Said
+from harness.review.model import Patch, Review, Said
 from harness.runner.checked import Check, Outcome, Result
 
 MARKS = {Outcome.GOOD: "ok", Outcome.RED: "RED", Outcome.NOT_DONE: "-"}
 SIGNS = {"PASS": ".", "FAIL": "F", "ERROR": "E", "MISS": "M", "DONE": "d", "SKIP": "S"}
 UNANSWERED = (Standing.OPEN, Standing.CONTRADICTED, Standing.ASTRAY)
-LISTED = 12
-"""Missed lines, complaints and the like that are listed before it is said how many more there are."""
+WIDE = 12
+"""Columns of the matrix beyond which states that are the same in every row share one."""
 
 
 def table(review: Review) -> str:
@@ -30,7 +31,8 @@ def table(review: Review) -> str:
 
 def _head(review: Review) -> Iterator[str]:
     version = f" v{review.version}" if review.version > 1 else ""
-    yield f"{plain(review.title)}{version}   {len(review.patches)} patches on {review.base} ({review.why_base})"
+    patches = counted(len(review.patches), "patch", "patches")
+    yield f"{plain(review.title)}{version}   {patches} on {review.base} ({review.why_base})"
     yield from (f"  {plain(note)}" for note in review.notes)
 
 
@@ -88,22 +90,43 @@ def numbered(review: Review, state: str) -> str:
 
 
 def _matrix(review: Review) -> Iterator[str]:
-    states = columns(review)
+    spans = list(_spans(review))
     for scenario, group in groupby(review.matrix, key=lambda row: row.scenario):
         rows = list(group)
         width = max(len(row.case) for row in rows) + 4
-        heads = "".join(f"{numbered(review, state):>5}" for state in states)
+        heads = "".join(f"{head:>{_width(head)}}" for head, _ in spans)
         yield f"{scenario:<{width}}{heads}   found  claimed"
         for row in rows:
-            yield f"  {row.case:<{width - 2}}{_cells(row, states)}{_patch_word(review, row.found):>8}" + _claimed(
+            yield f"  {row.case:<{width - 2}}{_cells(row, spans)}{_patch_word(review, row.found):>8}" + _claimed(
                 review, row
             )
     for state, why in review.not_run:
         yield f"patch {state}: no case was run ({why})"
 
 
-def _cells(row: Row, states: Sequence[str]) -> str:
-    return "".join(f"{SIGNS[row.cells[state].status] if state in row.cells else ' ':>5}" for state in states)
+def _spans(review: Review) -> Iterator[tuple[str, str]]:
+    """The columns, each a head and a state. Of many, neighbours that are the same in all rows are one."""
+    states = columns(review)
+    if len(states) <= WIDE:
+        yield from ((numbered(review, state), state) for state in states)
+        return
+    for _, group in groupby(
+        states, key=lambda state: (state == states[0], [_sign(row, state) for row in review.matrix])
+    ):
+        same = list(group)
+        yield "-".join(dict.fromkeys(numbered(review, state) for state in (same[0], same[-1]))), same[0]
+
+
+def _width(head: str) -> int:
+    return max(5, len(head) + 1)
+
+
+def _sign(row: Row, state: str) -> str:
+    return SIGNS[row.cells[state].status] if state in row.cells else " "
+
+
+def _cells(row: Row, spans: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"{_sign(row, state):>{_width(head)}}" for head, state in spans)
 
 
 def _patch_word(review: Review, position: int) -> str:
@@ -157,37 +180,6 @@ def _answers(review: Review) -> Iterator[str]:
             yield f"  {each.standing.value}{note}: {plain(each.remark)}"
 
 
-def numbers(review: Review) -> list[str]:
-    """Coverage, costs and rates, a line each."""
-    found = [coverage_line(review.coverage)] if review.coverage else []
-    found += [_cost_line(cost.case, cost.name, cost.before, cost.after) for cost in review.costs]
-    found += [_flaky_line(flaky) for flaky in review.flaky if flaky.failed_before or flaky.failed_after]
-    steady = [flaky for flaky in review.flaky if not (flaky.failed_before or flaky.failed_after)]
-    if steady:
-        runs, (_, high) = steady[0].runs, steady[0].after.interval
-        cases = "1 case did what it" if len(steady) == 1 else f"{len(steady)} cases did what they"
-        found.append(
-            f"{cases} must in {runs} of {runs} runs, without the series and with it: failures are rarer than "
-            f"{high:.0%} of the time, 19 times of 20"
-        )
-    return found
-
-
-def sums(review: Review) -> Iterator[tuple[str, bool]]:
-    """Costs and rates in a line each, and whether it is as it should be; ``numbers`` has them one by one."""
-    both = [cost for cost in review.costs if cost.before is not None and cost.after is not None]
-    changed = [cost for cost in both if cost.before != cost.after]
-    if both:
-        yield f"{len(changed)} of {len(both)} costs changed with the series", True
-    differing = [flaky for flaky in review.flaky if flaky.differs]
-    failing = sum(bool(flaky.failed_before or flaky.failed_after) for flaky in review.flaky)
-    if review.flaky:
-        runs = review.flaky[0].runs
-        yield f"{failing} of {len(review.flaky)} cases failed in some of {runs} runs", True
-    if differing:
-        yield f"{len(differing)} of them more or less often with the series than without it", False
-
-
 def from_earlier(review: Review) -> Iterator[str]:
     """What was not run for this review, and where it is from."""
     earlier = sorted((ran for ran in review.runs if ran.since), key=lambda ran: ran.scenario)
@@ -211,43 +203,3 @@ def same_kernels(review: Review) -> dict[str, str]:
 
 def _state(review: Review, state: str) -> str:
     return "the base" if state == "without" else f"patch {numbered(review, state)}"
-
-
-def _cost_line(case: str, name: str, before: int | None, after: int | None) -> str:
-    numbers = [f"{number:,}" if number is not None else "-" for number in (before, after)]
-    ratio = f"  x{after / before:.4f}" if before and after is not None else ""
-    return f"{case}, {name}: {numbers[0]} -> {numbers[1]}{ratio}"
-
-
-def _flaky_line(flaky: Flaky) -> str:
-    differs = "the rates differ" if flaky.differs else "no evidence that the rates differ"
-    return f"{flaky.scenario}/{flaky.case}: base {flaky.before.words}, tip {flaky.after.words}: {differs}"
-
-
-def coverage_line(coverage: Coverage) -> str:
-    """``412 of 530 added executable lines were run; not run: fs/a.c:10-12 (f), ...``"""
-    if not coverage.lines:
-        return "no added executable line: " + ", ".join(f"{name} ({why})" for name, why in coverage.not_measured)
-    line = f"{coverage.run} of {len(coverage.lines)} added executable lines were run"
-    missed = list(ranges(coverage.missed))
-    if not missed:
-        return line
-    more = f", and {len(missed) - LISTED} more places" if len(missed) > LISTED else ""
-    return f"{line}; not run: {', '.join(missed[:LISTED])}{more}"
-
-
-def ranges(lines: Sequence[Added]) -> Iterator[str]:
-    """Lines that follow each other in one function as one: ``fs/a.c:10-12 (f)``. Blank lines between do not count."""
-    block: list[Added] = []
-    for line in (*lines, None):
-        if block and (line is None or not _follows(block[-1], line)):
-            first, last = block[0], block[-1]
-            place = f"{first.file}:{first.line}" + (f"-{last.line}" if last.line != first.line else "")
-            yield f"{place} ({first.function})" if first.function else place
-            block = []
-        if line is not None:
-            block.append(line)
-
-
-def _follows(before: Added, line: Added) -> bool:
-    return (line.file, line.function) == (before.file, before.function) and line.line - before.line <= 3

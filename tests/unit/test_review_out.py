@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.catalogue.model import Status
 from harness.kernel.findings import Finding
 from harness.results.model import Kernel, Sandbox, Tools
-from harness.review import html, intake, letter, out, text, view
+from harness.review import figures, html, intake, letter, out, text, view
 from harness.review.matrix import Cell, Row, Turn
 from harness.review.model import Added, Cost, Coverage, Flaky, Patch, Ran, Review, Said
 from harness.review.posting import assemble
@@ -126,7 +126,7 @@ def test_the_page_shows_remarks_and_coverage_beside_the_lines(bad):
 
 
 def test_one_line_says_what_was_not_run(bad):
-    assert text.coverage_line(bad.coverage) == (
+    assert figures.coverage_line(bad.coverage) == (
         "1 of 4 added executable lines were run; "
         "not run: fs/namei.c:4693-4694 (leads_to_itself), fs/namei.c:4713 (do_symlinkat)"
     )
@@ -137,6 +137,19 @@ def test_the_table_of_a_good_series():
     assert "own_name      F    F    .       2        2\n" in said + "\n"
     assert "claimed" in said
     assert "RED" not in said
+
+
+def test_many_patches_that_change_nothing_share_a_column():
+    many = tuple(Patch(number=at, title=f"p{at}") for at in range(1, 41))
+    turned = {"without": FAIL, **{str(at): FAIL if at < 31 else PASS for at in range(1, 41)}}
+    kept = dict.fromkeys(turned, PASS)
+    rows = (Row("s", "a", "t", turned, Turn.AS_CLAIMED, 31, 31), Row("s", "b", "t", kept, Turn.KEPT))
+    said = text.table(review(patches=many, matrix=rows)).splitlines()
+    assert said[-3:] == [
+        "s     base 1-30 31-40   found  claimed",
+        "  a      F    F     .      31       31",
+        "  b      .    .     .       -        -",
+    ]
 
 
 def test_the_table_of_a_bad_series(bad):
