@@ -22,7 +22,7 @@ Host to agent, one command a line, words separated by one space::
 ``lab.run=SECONDS,PROGRAM[,TEST]`` on the kernel's command line is a ``run`` and a ``quit`` without input, for guests
 that are exact or recorded. ``lab.env=NAME=VALUE`` (up to 8 times) is a variable that programs see. ``lab.fs=``,
 ``lab.device=``, ``lab.mount=`` there say what is mounted on /mnt (no lab.fs: nothing); with ``lab.later=`` not before
-the first ``run``.
+the first ``run``. ``lab.slower=`` is how many times as long tasks may take to die, and a filesystem to be unmounted.
 
 Agent to host. Output of a case is never taken for the agent's own word, since its lines come behind a mark::
 

@@ -141,9 +141,10 @@ def _exact(options: Options) -> list[str]:
 
 
 def _lab(options: Options) -> list[str]:
+    words = [f"lab.slower={options.slower:g}"] if options.slower > 1 else []
     if not options.filesystem:
-        return []
-    words = [f"lab.fs={options.filesystem}"]
+        return words
+    words.append(f"lab.fs={options.filesystem}")
     device = options.device or ("/dev/vda" if options.disks else "")
     if device:
         words.append(f"lab.device={device}")

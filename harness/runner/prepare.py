@@ -259,9 +259,7 @@ def boot(ready: Ready, cache: Cache, folder: Path, progress: Progress) -> Ready:
 
 def _snapshot_key(ready: Ready) -> str:
     """Everything the saved guest is made of. Artefacts count by their path: that is their content's key."""
-    facts = asdict(ready.options)
-    del facts["slower"]  # what a guest is allowed is not in it
-    options = repr(sorted(facts.items()))
+    options = repr(sorted(asdict(ready.options).items()))
     disks = (str(ready.disk), str(ready.spare or ""))
     return digest("snapshot 3", accel.host_key(), ready.kernel.key, *disks, options, *ready.waiting)
 

@@ -57,6 +57,7 @@ static struct {
 	char options[256];
 	char run[256];
 	char later[8];
+	char slower[16];
 	char variables[VARIABLES_MAX][128];
 } asked;
 
@@ -80,6 +81,14 @@ static long long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* What a kernel is given to end what was killed; one that checks itself takes longer for everything. */
+static long long grace_ms(void)
+{
+	double slower = strtod(asked.slower, NULL);
+
+	return GRACE_MS * (slower > 1 ? slower : 1);
 }
 
 static const char *error_name(int error)
@@ -233,6 +242,7 @@ static void read_command_line(void)
 		{ "lab.mount=", asked.options, sizeof(asked.options) },
 		{ "lab.run=", asked.run, sizeof(asked.run) },
 		{ "lab.later=", asked.later, sizeof(asked.later) },
+		{ "lab.slower=", asked.slower, sizeof(asked.slower) },
 	};
 	char text[4096] = "", *word, *rest = text;
 	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
@@ -356,7 +366,7 @@ static int wait_released(long long end)
 /* Kernel threads close files of dead tasks a little later (io_uring): busy is not final at once. */
 static int unmount_target(void)
 {
-	long long end = now_ms() + GRACE_MS;
+	long long end = now_ms() + grace_ms();
 
 	while (umount(TARGET)) {
 		if (errno == EINVAL)
@@ -733,7 +743,7 @@ static void show_tasks(void)
 /* Ends all that still runs. Who does not die of SIGKILL within the grace is stuck in the kernel. */
 static void kill_leftovers(void)
 {
-	long long end = now_ms() + GRACE_MS;
+	long long end = now_ms() + grace_ms();
 	int count = 0;
 
 	kill(-1, SIGKILL);

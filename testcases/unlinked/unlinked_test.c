@@ -972,7 +972,7 @@ static int count_names(struct __test_metadata *_metadata, const char *path)
 	return count;
 }
 
-TEST_F(unlinked, fifteen_hundred_files)
+TEST_F_TIMEOUT(unlinked, fifteen_hundred_files, 300)
 {
 	self->stage.before_restart = allow_many;
 	ASSERT_CHECKPOINT(&self->stage, "many");

@@ -99,6 +99,11 @@ def test_a_disk_whose_writes_are_kept_has_its_flushes_in_the_log_and_not_on_the_
     assert node["file"]["cache"] == node["log"]["cache"] == {"no-flush": True}
 
 
+def test_a_guest_knows_how_much_slower_it_may_be():
+    assert "lab.slower=12" in kernel_parameters(dataclasses.replace(PLAIN, slower=12.0))
+    assert not [word for word in kernel_parameters(PLAIN) if word.startswith("lab.slower")]
+
+
 def test_a_guest_may_mount_later():
     options = dataclasses.replace(PLAIN, filesystem="ext4", disks=(Disk(Path("/d")),), later=True)
     assert "lab.later=1" in kernel_parameters(options)
