@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("warm", "forks", "builds", "vng")
+NAMES = ("warm", "forks", "builds", "first", "vng")
 
 
 def main() -> None:
