@@ -194,5 +194,5 @@ def _show(review: Review, folder: Path) -> None:
     from harness.review import text
 
     click.echo("\n" + text.table(review))
-    good = "all as promised" if review.good else "NOT all as promised"
+    good = review.question if review.good else f"NOT {review.question}"
     click.echo(f"\n{good}      {'/'.join(folder.parts[-3:])}/report.html      {duration(review.seconds)}")

@@ -32,8 +32,8 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 def _ran_on(review: Review) -> Iterator[str]:
     tools = f"{review.tools.compiler or 'gcc'}, {review.tools.qemu.partition('(')[0].strip() or 'QEMU'}"
-    cases = len(review.matrix)
-    scenarios = ", ".join(dict.fromkeys(row.scenario for row in review.matrix))
+    cases = len(review.ran)
+    scenarios = ", ".join(dict.fromkeys(row.scenario for row in review.ran))
     counted = f"{cases} {'case' if cases == 1 else 'cases'}"
     text = f"I ran this series with lab on {review.base} ({tools}, {review.accel.partition(' ')[0] or 'tcg'})"
     text += f", {counted} at every patch, each in a guest of its own: {scenarios}." if cases else ", no test cases."

@@ -162,13 +162,23 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def good(self) -> bool:
         """Whether all is as promised, and something was looked at."""
-        looked = bool(self.matrix) or any(patch.results for patch in self.patches)
+        looked = bool(self.ran) or any(patch.results for patch in self.patches)
         return looked and self.patches_good and self.cases_good and not any(flaky.differs for flaky in self.flaky)
 
     @property
     def tested(self) -> bool:
         """Whether a ``Tested-by:`` may be given: cases were run, and all is as promised."""
-        return bool(self.matrix) and self.good and not self.not_run
+        return bool(self.ran) and self.good and not self.not_run
+
+    @property
+    def ran(self) -> tuple[Row, ...]:
+        """The cases that were run: not those that are not for their filesystem."""
+        return tuple(row for row in self.matrix if row.turn is not Turn.APART)
+
+    @property
+    def question(self) -> str:
+        """What ``good`` answers. Nothing was promised where no case was run."""
+        return "all as promised" if self.ran else "all checks good, no case was run"
 
     def position(self, patch: Patch) -> int:
         """Which state of the matrix a patch is: those that do not apply are none (0)."""

@@ -170,7 +170,7 @@ def test_a_mail_gives_tested_by_only_when_all_is_as_promised(bad):
     assert "Again: lab review 'a series.mbox'\n" in said
     assert "Tested-by" not in letter.mail(bad, "T <t@example.org>")
     without_cases = review(matrix=())
-    assert without_cases.good
+    assert (without_cases.good, without_cases.question) == (True, "all checks good, no case was run")
     assert "Tested-by" not in letter.mail(without_cases, "T <t@example.org>")
     assert "Tested-by: " not in letter.mail(review(), "")
     assert "NOT as expected (not run at the tip): ext4-loops/own_name" in letter.mail(bad)
@@ -183,8 +183,9 @@ def test_a_mail_gives_tested_by_only_when_all_is_as_promised(bad):
         {"patches": (Patch(number=1, title="x", refused="does not apply"),)},
         {"flaky": (Flaky(scenario="s", case="c", failed_before=0, failed_after=20, runs=20),)},
         {"matrix": (), "patches": ()},
+        {"matrix": (Row("s", "c", "t", {"2": FAIL}, Turn.APART),), "patches": ()},
     ],
-    ids=["a case", "a patch", "a rate", "nothing looked at"],
+    ids=["a case", "a patch", "a rate", "nothing looked at", "nothing for this filesystem"],
 )
 def test_what_is_not_good(spoil):
     assert review().good
