@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,9 +90,16 @@ def find_workspace(start: Path | None = None) -> Workspace:
 
 
 def cache_root() -> Path:
-    """The lab's cache: LAB_CACHE, else $XDG_CACHE_HOME/lab, else ~/.cache/lab. Absolute; may not exist yet."""
+    """The lab's cache: LAB_CACHE, else $XDG_CACHE_HOME/lab, else ~/.cache/lab. Absolute; may not exist yet.
+
+    Raises UserError for a folder in which kbuild refuses to build.
+    """
     asked = os.environ.get("LAB_CACHE")
-    if asked:
-        return Path(asked).absolute()
     xdg = os.environ.get("XDG_CACHE_HOME")
-    return (Path(xdg) if xdg else Path.home() / ".cache").absolute() / "lab"
+    root = Path(asked) if asked else (Path(xdg) if xdg else Path.home() / ".cache") / "lab"
+    if re.search(r"[\s:]", str(root.absolute())):
+        raise UserError(
+            f"the cache cannot be in {str(root)!r}: kernels do not build below a name with a blank or a colon",
+            hint="set LAB_CACHE to another folder",
+        )
+    return root.absolute()

@@ -4,7 +4,7 @@ import pytest
 
 from harness.catalogue.load import load
 from harness.errors import UserError
-from harness.paths import Workspace, find_workspace, shipped_root
+from harness.paths import Workspace, cache_root, find_workspace, shipped_root
 
 
 @pytest.fixture
@@ -58,3 +58,11 @@ def test_a_folder_that_is_no_workspace_is_told_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_WORKSPACE", str(tmp_path))
     with pytest.raises(UserError, match=str(tmp_path)):
         find_workspace()
+
+
+@pytest.mark.parametrize("name", ["my cache", "a:b", "tab\there"])
+def test_a_cache_that_kbuild_refuses_is_refused_at_once(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / name))
+    with pytest.raises(UserError, match="kernels do not build below") as raised:
+        cache_root()
+    assert "LAB_CACHE" in raised.value.hint
