@@ -61,15 +61,19 @@ def digest_tree(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def host_errors(what: str) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into an InfraError that names it."""
+def host_errors(what: str, elsewhere: str = "set LAB_CACHE to a folder that can be written") -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into an InfraError that names it.
+
+    ``elsewhere`` is what to do about the latter.
+    """
     try:
         yield
     except OSError as exc:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InfraError(f"the disk is full: {what}", hint="`lab cache prune` frees what is not in use") from exc
-        if exc.errno in (errno.EACCES, errno.EROFS):
-            raise InfraError(f"cannot write {exc.filename or what}: {exc.strerror}", hint="set LAB_CACHE") from exc
+            hint = "make room there; where that is the cache's disk, `lab cache prune` does"
+            raise InfraError(f"the disk is full: {what}", hint=hint) from exc
+        if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise InfraError(f"cannot write {exc.filename or what}: {exc.strerror}", hint=elsewhere) from exc
         raise
 
 

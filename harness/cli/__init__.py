@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
@@ -10,7 +11,7 @@ from types import FrameType
 import click
 
 from harness import __version__
-from harness.errors import LabError
+from harness.errors import InfraError, LabError
 
 VERBS = {
     "run": "run scenarios: each case without the series and with it",
@@ -103,6 +104,13 @@ def main() -> None:
     except LabError as exc:
         _report(exc)
         sys.exit(exc.exit_code)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _report(
+            InfraError(f"the disk is full: {exc.filename or 'while writing'}", hint="make room there and run it again")
+        )
+        sys.exit(InfraError.exit_code)
 
 
 def _stop_everything() -> None:

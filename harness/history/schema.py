@@ -5,6 +5,7 @@ A migration that was released is never changed: the next one is appended. ``PRAG
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -80,6 +81,13 @@ CREATE TABLE bisect (
 MIGRATIONS = (FIRST,)
 
 
+def _way_out(path: Path) -> str:
+    """What to do about a database that SQLite cannot use: it writes beside it even to read."""
+    if not os.access(path.parent, os.W_OK):
+        return f"{path.parent} cannot be written: run lab in a workspace that can, or set LAB_WORKSPACE to it"
+    return "it is made of the run folders: move it away, then `lab history import`"
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the database at ``path``, made or brought to this lab's version first.
 
@@ -98,10 +106,7 @@ def connect(path: Path) -> sqlite3.Connection:
         migrate(connection, path)
     except sqlite3.Error as exc:
         connection.close()
-        raise InfraError(
-            f"{path} cannot be used: {exc}",
-            hint="it is made of the run folders: move it away, then `lab history import`",
-        ) from exc
+        raise InfraError(f"{path} cannot be used: {exc}", hint=_way_out(path)) from exc
     except BaseException:
         connection.close()
         raise

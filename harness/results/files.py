@@ -11,13 +11,14 @@ from harness.cache import host_errors
 from harness.errors import InfraError
 
 HOLE_STEP = 1 << 20
+ELSEWHERE = "results are written into the workspace: run lab in one that can be written, or set LAB_WORKSPACE to it"
 
 
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Turn every OSError about ``path`` into an InfraError that names it."""
     try:
-        with host_errors(f"writing {path}"):
+        with host_errors(f"writing {path}", elsewhere=ELSEWHERE):
             yield
     except OSError as exc:
         raise InfraError(f"cannot write {path}: {exc.strerror or exc}") from exc

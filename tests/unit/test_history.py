@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import process
 from harness.catalogue.load import known_splats
 from harness.catalogue.model import Expectation, Known, Status
 from harness.errors import DeclarationError, InfraError, UserError
@@ -308,3 +309,26 @@ def test_moments():
     assert moment.since("2026-11-01T18:00:00+02:00", now) == "2026-11-01T16:00:00Z"
     with pytest.raises(UserError, match="is no moment"):
         moment.since("soon", now)
+
+
+@pytest.mark.skipif(not process.sandbox_works(), reason="bubblewrap cannot make a read-only folder here")
+def test_a_history_that_cannot_be_written_is_not_called_broken(tmp_path):
+    schema.connect(tmp_path / "history.db").close()
+    program = (
+        "import sys; from pathlib import Path; from harness.history.schema import connect\n"
+        "from harness.errors import InfraError\n"
+        "try: connect(Path(sys.argv[1]))\n"
+        "except InfraError as exc: print(exc.hint)\n"
+    )
+    prefixes = (Path(sys.prefix), Path(sys.base_prefix))
+    box = process.Sandbox(readable=(tmp_path, ROOT, *prefixes))
+    asked = [sys.executable, "-B", "-c", program, str(tmp_path / "history.db")]
+    done = process.run(asked, cwd=ROOT, sandbox=box)
+    assert done.stdout.startswith(f"{tmp_path} cannot be written")
+
+
+def test_a_history_that_is_none_may_be_moved_away(tmp_path):
+    (tmp_path / "history.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(InfraError) as raised:
+        schema.connect(tmp_path / "history.db")
+    assert "move it away" in raised.value.hint
