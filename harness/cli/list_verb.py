@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 
 import click
 
 from harness.catalogue.load import load, requirements, select
 from harness.catalogue.model import Case, Catalogue, Scenario
+from harness.cli.screen import hanging
 from harness.paths import find_workspace
 
 
@@ -36,13 +39,16 @@ def _heading(title: str) -> None:
 def _rows(rows: list[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        click.echo(f"  {name:<{width}}  {text}")
+        click.echo(hanging(f"  {name:<{width}}  ", text))
     click.echo()
 
 
 def _everything(catalogue: Catalogue) -> None:
     _heading("suites                           lab run FILESYSTEM-SUITE, lab list FILESYSTEM-SUITE for its cases")
-    _rows([(name, _suite_line(catalogue, name)) for name in sorted(catalogue.suites)])
+    width = max(map(len, catalogue.suites), default=0)
+    for name in sorted(catalogue.suites):
+        click.echo(hanging(f"  {name:<{width}}  {_size_line(catalogue, name)}", _suite_line(catalogue, name)))
+    click.echo()
     _heading("series")
     _rows([(name, _series_line(catalogue, name)) for name in sorted(catalogue.series)])
     _heading("bases")
@@ -52,13 +58,18 @@ def _everything(catalogue: Catalogue) -> None:
     _heading("images")
     _rows([(name, image.title) for name, image in catalogue.images.items()])
     _heading("config fragments                 lab run --config NAME")
-    _rows([(name, _first_comment(path.read_text())) for name, path in catalogue.fragments.items()])
+    _rows([(name, _first_sentence(path.read_text())) for name, path in catalogue.fragments.items()])
+
+
+def _size_line(catalogue: Catalogue, name: str) -> str:
+    suite = catalogue.suites[name]
+    cases = "case " if len(suite.cases) == 1 else "cases"
+    return f"{len(suite.cases):3} {cases}  {suite.series or 'the base itself':18}  "
 
 
 def _suite_line(catalogue: Catalogue, name: str) -> str:
     suite = catalogue.suites[name]
-    on = f"  (on {', '.join(suite.filesystems)})" if suite.filesystems else ""
-    return f"{len(suite.cases):3} cases  {suite.series or 'the base itself':18}  {suite.title}{on}"
+    return suite.title + (f"  (on {', '.join(suite.filesystems)})" if suite.filesystems else "")
 
 
 def _filesystem_line(catalogue: Catalogue, name: str) -> str:
@@ -72,9 +83,11 @@ def _series_line(catalogue: Catalogue, name: str) -> str:
     return catalogue.series[name].title + after
 
 
-def _first_comment(text: str) -> str:
-    line = text.splitlines()[0] if text else ""
-    return line.removeprefix("#").strip()
+def _first_sentence(text: str) -> str:
+    """Of the comment that a fragment begins with."""
+    comment = itertools.takewhile(lambda line: line.startswith("#") and not line.startswith("#:"), text.splitlines())
+    words = " ".join(line.removeprefix("#").strip() for line in comment)
+    return re.split(r"(?<=\.) (?=[A-Z])", words)[0]
 
 
 def _cases(catalogue: Catalogue, chosen: dict[Scenario, tuple[str, ...]]) -> None:

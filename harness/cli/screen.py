@@ -5,7 +5,9 @@ rich is imported only when a live line is really drawn: on a terminal, for work 
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.4
 """Seconds before a live line is worth drawing."""
+
+
+WIDE = 90
+"""Columns from which on the live line has a bar; with less it would cut its numbers."""
+ROOM = 30
+"""Columns that a text needs to stand beside the rest of its line."""
+INDENT = 6
+"""Columns by which it is indented where it has less."""
 
 
 class Screen:
@@ -90,15 +100,19 @@ def _bar() -> Bar:
         TimeRemainingColumn,
     )
 
-    return Progress(
-        TextColumn("{task.description}"),
+    console = Console(stderr=True)
+    times = (
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+    )
+    return Progress(
+        TextColumn("{task.description}"),
+        *(times if console.width >= WIDE else (MofNCompleteColumn(), TimeRemainingColumn())),
         TextColumn("[dim]{task.fields[note]}", markup=True),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
         refresh_per_second=8,
     )
@@ -111,3 +125,13 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def hanging(head: str, text: str) -> str:
+    """A line of a table. On a terminal that is too narrow for it the text goes on below itself; words stay whole."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if not width or len(head) + len(text) <= width:
+        return head + text
+    indent = len(head) if width - len(head) >= ROOM else INDENT
+    lines = textwrap.wrap(head + text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return "\n".join(lines)

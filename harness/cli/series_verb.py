@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
-from harness.cli.screen import Screen, duration
+from harness.cli.screen import Screen, duration, hanging
 from harness.cli.watch import STAGES
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def list_() -> None:
     for name, series in sorted(place.catalogue.series.items()):
         patches = declared(place, name).patches
         after = f", after {' and '.join(series.requires)}" if series.requires else ""
-        click.echo(f"{name:20} {len(patches):3} patches on {' and '.join(series.bases)}{after}   {series.title}")
+        head = f"{name:20} {len(patches):3} patches on {' and '.join(series.bases)}{after}   "
+        click.echo(hanging(head, series.title))
 
 
 @command.command("show")

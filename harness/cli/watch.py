@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.cli.screen import Screen, duration
+from harness.cli.screen import Screen, duration, hanging
 from harness.kernel.build import Kernel
 from harness.plan import State
 from harness.progress import Step
@@ -42,7 +42,8 @@ class RunScreen(Screen):
     def booted(self, ready: Ready) -> None:
         what = ", ".join(filter(None, [ready.suite.image, ready.filesystem.type if ready.filesystem else ""]))
         if not self._told_why:
-            self.line(f"guest    {what:<{LABEL}} {ready.accel.accelerator.value.upper()} ({ready.accel.reason})")
+            why = f"{ready.accel.accelerator.value.upper()} ({ready.accel.reason})"
+            self.line(hanging(f"guest    {what:<{LABEL}} ", why))
             self._told_why = True
         if ready.unborn:
             self.line(click.style(f"         {ready.state.name}: never ready: {ready.unborn.detail}", fg="red"))
