@@ -20,7 +20,7 @@ from harness.catalogue.model import Base, Catalogue, Excuse, Posted, Rules, Seri
 from harness.errors import InfraError, SeriesError
 from harness.kernel.config import read_option
 from harness.kernel.request import SERIES_CONFIG
-from harness.kernel.series import Patch, read_series
+from harness.kernel.series import Patch, cover_letter, read_series
 from harness.progress import Progress, Step, silent
 from harness.review import intake
 from harness.review.base import Finder, said
@@ -98,7 +98,7 @@ def own(place: Place, name: str, base: str | None = None, progress: Progress = s
     chosen_base = base or catalogue.series[name].bases[0]
     patches = read_series(catalogue.folder_of(name), chosen_base)
     mails = [parse(patch.data) for patch in patches]
-    cover = next(iter(sorted(catalogue.folder_of(name).glob("0000-*.patch"))), None)
+    cover = cover_letter(catalogue.folder_of(name), chosen_base)
     posting = Posting(tuple(mails), parse(cover.read_bytes()) if cover else None, (), (mails[0].version,))
     finder = Finder(place, patches, own=name, progress=progress)
     candidate = finder.named(chosen_base, requirements(catalogue, name))

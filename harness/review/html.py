@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 
 from harness.results import page
 from harness.review import answers, figures, text, view
-from harness.review.matrix import GOOD_TURNS, found_against_claimed
+from harness.review.matrix import GOOD_TURNS, Row, found_against_claimed
 from harness.review.model import Ran, Review
 
 FOLDER = "harness.review"
@@ -38,9 +39,23 @@ def render(review: Review) -> str:
         earlier=list(text.from_earlier(review)),
         turns=found_against_claimed(review.matrix),
         good_turns=GOOD_TURNS,
+        summed=partial(_summed, review),
         again=shlex.join(review.argv),
         facts=_facts(review),
     )
+
+
+def _summed(review: Review, rows: Sequence[Row]) -> str:
+    """What became of a scenario's cases, in a line: ``7 as claimed (patches 7, 8), 4 kept``."""
+    return ", ".join(
+        f"{count} {turn.value}" + _by(review, [row for row in rows if row.turn is turn])
+        for turn, count in found_against_claimed(rows).items()
+    )
+
+
+def _by(review: Review, rows: Sequence[Row]) -> str:
+    patches = [text.numbered(review, str(number)) for number in sorted({row.found for row in rows if row.found})]
+    return f" ({'patch' if len(patches) == 1 else 'patches'} {', '.join(patches)})" if patches else ""
 
 
 def _runs(review: Review) -> str:

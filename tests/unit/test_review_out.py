@@ -125,6 +125,15 @@ def test_the_page_shows_remarks_and_coverage_beside_the_lines(bad):
         assert said in page
 
 
+def test_the_page_of_many_cases_begins_with_a_line_a_scenario():
+    one = review().matrix[0]
+    many = tuple(msgspec.structs.replace(one, scenario=name, case=f"c{at}") for name in "ab" for at in range(31))
+    page = html.render(review(matrix=(*many, msgspec.structs.replace(one, scenario="c", turn=Turn.LATE, met=False))))
+    folded = '<details class="scenario"><summary><b>a</b>  <span class="soft">31 as claimed (patch 2)</span></summary>'
+    assert folded in page
+    assert '<details class="scenario" open><summary><b>c</b> <span class="mark bad">✗ 1 not as promised</span>' in page
+
+
 def test_one_line_says_what_was_not_run(bad):
     assert figures.coverage_line(bad.coverage) == (
         "1 of 4 added executable lines were run; "
