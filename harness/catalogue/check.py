@@ -16,11 +16,20 @@ STATES = ("base", "without", "with")
 
 def check(workspace: Workspace, catalogue: Catalogue) -> None:
     """Raises DeclarationError for the first name that is not declared, or the first contradiction."""
+    _check_folders(workspace.suites, "*_test.c", "suite.toml", "a suite's programs")
+    _check_folders(workspace.series, "[0-9][0-9][0-9][0-9]-*.patch", "series.toml", "a series' patches")
     _check_bases(workspace, catalogue)
     _check_series(workspace, catalogue)
     _check_groups(workspace, catalogue)
     for name, suite in catalogue.suites.items():
         _check_suite(workspace.suites / name / "suite.toml", suite, catalogue)
+
+
+def _check_folders(parent: Path, pattern: str, declaration: str, what: str) -> None:
+    """What nobody declares is never run, and nobody would miss it."""
+    for folder in sorted({path.parent for path in parent.glob(f"*/{pattern}")}):
+        if not (folder / declaration).exists():
+            raise DeclarationError(str(folder), f"has {what} and no {declaration}", hint="write one, or move them away")
 
 
 def _known(path: Path, key: str, word: str, known: Iterable[str], what: str) -> None:

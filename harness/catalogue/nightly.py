@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from harness.catalogue import variables
 from harness.catalogue.load import nearest, read
 from harness.catalogue.model import Catalogue, Declared
 from harness.errors import DeclarationError
@@ -117,9 +118,8 @@ def _check_numbers(path: Path, declared: Nightly) -> None:
     for place in declared.exclude:
         if not place.reason.strip():
             raise DeclarationError(str(path), "exclude: what is left out has a reason")
-    for pair in declared.environment:
-        if "=" not in pair:
-            raise DeclarationError(str(path), f"environment: {pair!r} is not NAME=VALUE")
+    if wrong := variables.fault(declared.environment):
+        raise DeclarationError(str(path), f"environment: {wrong}")
     if declared.mail and declared.mail.when not in ("always", "red"):
         raise DeclarationError(str(path), f"mail.when: {declared.mail.when!r} is neither 'always' nor 'red'")
 

@@ -46,15 +46,14 @@ def command(
     Exits with 0 when all is as expected, 1 when not, 2 for a mistake in the request, 3 when a kernel or a case does not
     compile, 4 when the machine is at fault.
     """
+    from harness.catalogue import variables
     from harness.catalogue.load import select
-    from harness.machine import channel
     from harness.plan import plan
     from harness.runner.exact import wishes as counting
     from harness.runner.run import run
 
     place = options.place()
-    for pair in environment:
-        channel.variable(pair)  # a word that no guest can be told is said now, not after minutes of building
+    variables.check(environment)
     jobs_planned = plan(place.catalogue, select(place.catalogue, patterns), kernels.request)
     wishes = replace(options.wishes(kernels.config, guests), environment=environment)
     exact = exact or record

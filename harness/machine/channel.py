@@ -58,7 +58,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.errors import LabError, UserError
+from harness.catalogue import variables
+from harness.errors import LabError
 
 PROTOCOL = 1
 MARKER = b"lab: case begins"
@@ -95,10 +96,6 @@ WORDS = frozenset(
     )
 )
 NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
-
-
-VARIABLE = re.compile(r"[A-Za-z_]\w*=[\w.,:/+@%=-]*")
-VARIABLE_MAX = 127
 
 
 class ProtocolError(LabError):
@@ -196,8 +193,7 @@ def clock(seconds: float) -> bytes:
 
 
 def _pair(pair: str) -> str:
-    if not VARIABLE.fullmatch(pair) or len(pair) > VARIABLE_MAX:
-        raise UserError(f"{pair!r} is no NAME=VALUE that a guest can be told", hint="no blanks, no quotes")
+    variables.check((pair,))
     return pair
 
 

@@ -168,6 +168,18 @@ def test_a_mistake_names_file_line_and_key(workspace, name, old, new, says, hint
     assert hint is None or hint in (raised.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("file", "misses"),
+    [("testcases/forgotten/a_test.c", "suite.toml"), ("kernel-patches/forgotten/0001-a.patch", "series.toml")],
+)
+def test_what_nobody_declares_is_not_passed_over(workspace, file, misses):
+    path = workspace.root / file
+    path.parent.mkdir()
+    path.write_text("")
+    with pytest.raises(DeclarationError, match=f"forgotten: has a .* and no {misses}"):
+        load(workspace)
+
+
 def test_requires_in_a_circle(workspace):
     edit(workspace, "kernel-patches/floor/series.toml", "bases", 'requires = ["tip"]\nbases')
     with pytest.raises(DeclarationError, match="in a circle"):

@@ -126,7 +126,9 @@ def test_an_empty_matrix_is_a_mistake(declare):
         ("[[exclude]]\nfilesystems = ['xfs']\n", "'reason' is missing"),
         ("[[exclude]]\nreason = ' '\n", "has a reason"),
         ("repeat = 0\n", "repeat: must be at least 1"),
-        ("environment = ['MUTANTS']\n", "is not NAME=VALUE"),
+        ("environment = ['MUTANTS']\n", "is no NAME=VALUE"),
+        ("environment = ['MUTANTS=5 of 9']\n", "no blanks"),
+        ("environment = ['A=1', 'B=1', 'C=1', 'D=1', 'E=1', 'F=1', 'G=1', 'H=1', 'I=1']\n", "8 variables, not 9"),
         ("[mail]\nto = ['a@example.org']\nsender = 'b@example.org'\nwhen = 'never'\n", "neither 'always' nor 'red'"),
     ],
 )

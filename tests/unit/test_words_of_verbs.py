@@ -32,6 +32,8 @@ def said(tmp_path, monkeypatch):
         (["run", "ext4-unlinked", "--accel", "xen"], "'xen' is not one of 'kvm', 'tcg'"),
         (["run", "ext4-unlinked", "--env", "FOO"], "'FOO' is no NAME=VALUE"),
         (["run", "ext4-unlinked", "--env", "FOO=a b"], "no blanks"),
+        (["run", "ext4-unlinked", *(word for n in range(9) for word in ("--env", f"N{n}=1"))], "8 variables, not 9"),
+        (["run", "ext4-unlinked", "--env", f"FOO={'x' * 130}"], "longer than a guest can be told"),
         (["nightly", "--plan", "--file", "/nonexistent.toml"], "'/nonexistent.toml' does not exist"),
         (["worker", "myhost"], "tcp://HOST:8786"),
         (["b4-check"], "no mail on standard input"),
