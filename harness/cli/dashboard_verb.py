@@ -37,6 +37,6 @@ def command(out: Path | None, since: str, serve: bool, port: int) -> None:
     if serve:
         from harness.dashboard.serve import Server
 
-        with Server(folder, port) as server:
+        with Server(folder, workspace.runs, port) as server:
             click.echo(f"{server.address}   Ctrl-C ends it")
             server.run()

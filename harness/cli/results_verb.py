@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,17 +26,27 @@ STYLES = {
 
 
 @click.group("results", invoke_without_command=True)
+@click.option(
+    "-n", "most", type=click.IntRange(0), default=50, show_default=True, help="List so many runs; 0: all there are."
+)
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, most: int) -> None:
     """List the runs, newest first; `show` and `judge` take a run's name, a part of it, or `last`."""
     if ctx.invoked_subcommand is None:
-        _list(find_workspace().runs)
+        _list(find_workspace().runs, most)
 
 
-def _list(runs: Path) -> None:
-    found = index.entries(runs)
-    if not found:
+def _list(runs: Path, most: int) -> None:
+    there = index.folders(runs)
+    if not there:
         click.echo("nothing was run yet: lab run SCENARIO")
+    shown = there[:most] if most else there
+    _lines([index.entry(path) for path in shown])
+    if len(shown) < len(there):
+        click.echo(f"... and {len(there) - len(shown)} older ones: lab results -n 0")
+
+
+def _lines(found: Sequence[index.Entry]) -> None:
     width = max((len(entry.name) for entry in found), default=0)
     for entry in found:
         state = click.style(f"{entry.state.value:18}", fg=STYLES.get(entry.state))

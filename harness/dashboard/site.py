@@ -161,12 +161,8 @@ def _cases(site: _Site) -> None:
             title=f"{scenario}/{case}",
             lines=[view.case_line(track, "../../") for track in own],
             costs=view.costs(own),
-            latest=sorted((p for track in own for p in track.points), key=lambda p: p.started, reverse=True)[:40],
-            bisects=[
-                each
-                for each in query.bisects(site.history)
-                if (each["scenario"], each["case_name"]) == (scenario, case)
-            ],
+            latest=sorted((p for track in own for p in track.points), key=lambda p: p.started, reverse=True)[:LATEST],
+            bisects=[each for each in site.bisects if (each["scenario"], each["case_name"]) == (scenario, case)],
             run_page=view.run_page,
             anchor=view.anchor,
         )

@@ -112,9 +112,10 @@ def import_runs(
     Returns how many were, and those that have no result or cannot be read.
     """
     known = set() if again else history.names()
-    found = [each for each in reversed(index.entries(runs)) if each.name not in known]
+    found = [path for path in reversed(index.folders(runs)) if path.name not in known]
     left: list[index.Entry] = []
-    for done, entry in enumerate(found, 1):
+    for done, path in enumerate(found, 1):
+        entry = index.entry(path)
         if not history.note(entry):
             left.append(entry)
         told(done, len(found))

@@ -117,10 +117,14 @@ def _state(result: RunResult) -> State:
 
 def entries(runs: Path) -> tuple[Entry, ...]:
     """All runs, newest first. Folders without a manifest are no runs."""
+    return tuple(entry(path) for path in folders(runs))
+
+
+def folders(runs: Path) -> list[Path]:
+    """The folders of all runs, newest first; what is in them is not read."""
     if not runs.is_dir():
-        return ()
-    found = [path for path in runs.iterdir() if (path / MANIFEST).is_file()]
-    return tuple(entry(path) for path in sorted(found, key=_age, reverse=True))
+        return []
+    return sorted((path for path in runs.iterdir() if (path / MANIFEST).is_file()), key=_age, reverse=True)
 
 
 def _age(path: Path) -> tuple[int, str]:
@@ -136,7 +140,7 @@ def find(runs: Path, name: str) -> Entry:
     path = Path(name)
     if (path / MANIFEST).is_file():
         return entry(path.resolve())
-    names = [found.name for found in entries(runs)]
+    names = [found.name for found in folders(runs)]
     if name == "last" and names:
         return entry(runs / names[0])
     matching = [name] if name in names else [found for found in names if name in found]
@@ -204,10 +208,9 @@ def _judged_again(record: CaseRecord, before: CaseResult) -> CaseResult:
 def _result(found: Entry, cases: list[CaseResult]) -> RunResult:
     manifest = found.manifest
     if manifest is not None:
-        order = [(state, case) for state in manifest.states for case in manifest.cases]
-        cases.sort(
-            key=lambda case: order.index((case.state, case.case)) if (case.state, case.case) in order else len(order)
-        )
+        pairs = [(state, case) for state in manifest.states for case in manifest.cases]
+        order = {pair: place for place, pair in enumerate(pairs)}
+        cases.sort(key=lambda case: order.get((case.state, case.case), len(order)))
     if found.result is not None:
         return msgspec.structs.replace(found.result, cases=tuple(cases))
     created = manifest.created if manifest else ""

@@ -1,6 +1,7 @@
 """The dashboard: every link leads somewhere, text of guests is text, and what goes wrong stands first."""
 
 import html.parser
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -132,8 +133,41 @@ def test_an_empty_memory_says_what_to_do(history, tmp_path):
     assert "lab run" in done.index.read_text()
 
 
-def test_it_is_served_to_this_machine_alone(built):
-    with Server(built, 0) as server:
+@pytest.fixture
+def served(built, tmp_path):
+    """The site over HTTP, with the folders of its runs; gives its address."""
+    with Server(built, tmp_path / "results" / "runs", 0) as server:
+        Thread(target=server.run, daemon=True).start()
+        yield server.address
+        server.stop()
+
+
+def test_every_link_leads_somewhere_when_served_too(built, served):
+    for page in built.rglob("*.html"):
+        here = served + urllib.parse.quote(str(page.relative_to(built)))
+        for link in links(page).found:
+            with urllib.request.urlopen(urllib.parse.urljoin(here, link), timeout=5) as reply:
+                assert reply.status == 200, f"{page}: {link}"
+
+
+def test_what_a_guest_wrote_is_served_as_text(served, tmp_path):
+    log = next((tmp_path / "results" / "runs").rglob("console.log")).relative_to(tmp_path / "results")
+    with urllib.request.urlopen(served + urllib.parse.quote(str(log)), timeout=5) as reply:
+        assert reply.headers["Content-Type"].startswith("text/plain")
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["runs/../secret", "runs/%2e%2e/secret", "runs/..%2fsecret", "runs//../../secret"])
+def test_nothing_else_is_served(served, tmp_path, path):
+    (tmp_path / "results" / "secret").write_text("secret")
+    (tmp_path / "secret").write_text("secret")
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(served).netloc, timeout=5)
+    connection.request("GET", f"/{path}")
+    assert connection.getresponse().status == 404
+
+
+def test_it_is_served_to_this_machine_alone(built, tmp_path):
+    with Server(built, tmp_path / "results" / "runs", 0) as server:
         Thread(target=server.run, daemon=True).start()
         assert server.address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(server.address, timeout=5) as reply:
