@@ -121,11 +121,12 @@ def _stop_everything() -> None:
 
 def _report(exc: LabError) -> None:
     from harness.errors import BuildError
+    from harness.results.text import plain  # what a compiler, a mail or QEMU said may steer a terminal
 
-    click.echo(f"lab: {click.style(exc.whose + ':', fg='red', bold=True)} {exc.message}", err=True)
+    click.echo(f"lab: {click.style(exc.whose + ':', fg='red', bold=True)} {plain(exc.message)}", err=True)
     if isinstance(exc, BuildError) and exc.first_error:
-        click.echo("\n" + "\n".join(f"    {line}" for line in exc.first_error.splitlines()) + "\n", err=True)
+        click.echo("\n" + "\n".join(f"    {line}" for line in plain(exc.first_error).splitlines()) + "\n", err=True)
     if exc.hint:
-        click.echo(f"     {exc.hint}", err=True)
+        click.echo(f"     {plain(exc.hint)}", err=True)
     if exc.log:
         click.echo(f"     the whole log: {exc.log}", err=True)

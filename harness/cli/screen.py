@@ -81,12 +81,14 @@ class Screen:
         self._stage = ""
 
     def _draw(self, step: Step) -> None:
+        from harness.results.text import plain
+
         if self._bar is None:
             self._bar = _bar()
             self._bar.start()
             self._task = self._bar.add_task(step.stage, total=step.total or None, note="")
         assert self._task is not None
-        self._bar.update(self._task, completed=step.done, total=step.total or None, note=step.note[-60:])
+        self._bar.update(self._task, completed=step.done, total=step.total or None, note=plain(step.note)[-60:])
 
 
 def _bar() -> Bar:
@@ -111,7 +113,7 @@ def _bar() -> Bar:
     return Progress(
         TextColumn("{task.description}"),
         *(times if console.width >= WIDE else (MofNCompleteColumn(), TimeRemainingColumn())),
-        TextColumn("[dim]{task.fields[note]}", markup=True),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         console=console,
         transient=True,
         refresh_per_second=8,

@@ -171,4 +171,7 @@ def _summary(report: Report) -> None:
 
 
 def _first(text: str) -> str:
+    from harness.results.text import plain
+
+    text = plain(text)
     return text.splitlines()[0] if text else ""

@@ -4,7 +4,10 @@ import sys
 
 import pytest
 
-from harness.cli.screen import hanging
+from harness.cli import _report, screen
+from harness.cli.screen import Screen, hanging
+from harness.errors import BuildError
+from harness.progress import Step
 
 HEAD = "  ext4-orphanfile        "
 TEXT = "ext4 with a file of orphans instead of a list  (relink, ext4-family)"
@@ -40,3 +43,21 @@ def test_the_text_goes_on_below_itself_where_there_is_room(terminal):
     assert hanging(HEAD, TEXT).split("\n")[1].startswith(" " * len(HEAD) + "of")
     terminal(40)
     assert hanging(HEAD, TEXT).split("\n")[1].startswith(" " * 6 + "file")
+
+
+@pytest.mark.parametrize(
+    ("note", "drawn"), [("CC fs/[/x].o", "CC fs/[/x].o"), ("CC fs/\x1b]0;owned\x07.o", "CC fs/ ]0;owned .o")]
+)
+def test_what_is_under_test_neither_breaks_nor_steers_the_live_line(monkeypatch, capsys, note, drawn):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(screen, "PATIENCE", -1)
+    with Screen() as shown:
+        shown.step(Step("building", 1, 2, note))
+    assert drawn in capsys.readouterr().err
+
+
+def test_nor_an_error(capsys):
+    _report(BuildError("'\x1b[2Jseries' does not compile", first_error="a.c: \x1b[31merror", hint="\x07"))
+    said = capsys.readouterr().err
+    assert "a.c:  [31merror" in said
+    assert not any(word in said for word in ("\x1b[2J", "\x1b[31m", "\x07"))
