@@ -67,6 +67,10 @@ class InfraError(LabError):
     whose = "infrastructure"
 
 
+class OverdueError(InfraError):
+    """A program did not end in the time that it had. It was ended."""
+
+
 class CommandError(InfraError):
     """A program that had to succeed did not. Carries the command, its exit code and its output's end."""
 

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from harness.errors import CommandError, InfraError, LimitError
+from harness.errors import CommandError, InfraError, LimitError, OverdueError
 from harness.guard import Limits, watched
 
 PASSED_ON = ("PATH", "TERM", "TMPDIR", "CCACHE_DIR", "SOURCE_DATE_EPOCH")
@@ -289,8 +289,8 @@ def run(
 ) -> Completed:
     """Run a program to its end and return what it said.
 
-    Raises CommandError when ``check`` and the exit code is not 0, InfraError when it is not installed or takes
-    longer than ``timeout`` seconds.
+    Raises CommandError when ``check`` and the exit code is not 0, InfraError when it is not installed, OverdueError
+    when it takes longer than ``timeout`` seconds.
     """
     pipe = subprocess.PIPE
     with start(
@@ -300,7 +300,7 @@ def run(
         try:
             out, err = child.popen.communicate(input, timeout)
         except subprocess.TimeoutExpired as exc:
-            raise InfraError(f"{argv[0]} did not finish within {timeout:g} s") from exc
+            raise OverdueError(f"{argv[0]} did not finish within {timeout:g} s") from exc
         done = Completed(
             tuple(argv), child.popen.returncode, out.decode(errors="replace"), err.decode(errors="replace")
         )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from harness.cache import Cache, digest, digest_file
 from harness.catalogue.model import Filesystem
+from harness.errors import OverdueError
 from harness.process import Sandbox, require, run
 
 FICLONE = 0x40049409
@@ -113,11 +114,15 @@ def extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
 def check(filesystem: Filesystem, disk: Path) -> Checked:
     """What the filesystem's own checker says of an image that no guest uses any more.
 
-    The checker reads what a hostile kernel wrote: it runs in the sandbox, with nothing but the image to write to.
+    The checker reads what a hostile kernel wrote: it runs in the sandbox, with nothing but the image to write to, and
+    one that comes to no end over it found no clean image.
     Raises InfraError when the tool is missing (naming its package) or cannot be run.
     """
     if not filesystem.check:
         return Checked(True)
     argv = _argv(filesystem.check, disk)
-    done = run(argv, sandbox=Sandbox(writable=(disk,)), timeout=CHECKING, check=False)
+    try:
+        done = run(argv, sandbox=Sandbox(writable=(disk,)), timeout=CHECKING, check=False)
+    except OverdueError as exc:
+        return Checked(False, exc.message)
     return Checked(done.ok, "" if done.ok else (done.stdout + done.stderr).strip())

@@ -126,6 +126,15 @@ def test_a_missing_tool_names_its_package(tmp_path, monkeypatch):
     assert "e2fsprogs" in caught.value.hint
 
 
+def test_a_checker_that_comes_to_no_end_is_the_images_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(disks, "CHECKING", 0.3)
+    image = tmp_path / "disk.img"
+    image.write_bytes(b"")
+    checked = disks.check(Filesystem(title="f", type="f", check="sleep 60"), image)
+    assert not checked.clean
+    assert checked.output == "sleep did not finish within 0.3 s"
+
+
 def test_no_size_no_disk(tmp_path):
     assert disks.make(Filesystem(title="t", type="tmpfs", size=0), Cache(tmp_path)) is None
 

@@ -36,6 +36,15 @@ def test_the_same_folder_has_the_same_bytes(folder):
     assert parcel.pack(folder) == before
 
 
+def test_what_stays_behind_is_told_by_its_name_below_the_folder(tmp_path):
+    root = tmp_path / "__pycache__" / "lab"
+    (root / "harness" / "__pycache__").mkdir(parents=True)
+    (root / "harness" / "a.py").write_text("")
+    (root / "harness" / "__pycache__" / "a.pyc").write_text("")
+    parcel.unpack(parcel.pack(root, leave=("__pycache__",)), tmp_path / "there")
+    assert [path.name for path in (tmp_path / "there").rglob("*") if path.is_file()] == ["a.py"]
+
+
 def test_what_was_changed_on_the_way_is_refused(folder, tmp_path):
     data = parcel.pack(folder)
     with pytest.raises(InfraError, match="arrived damaged"):

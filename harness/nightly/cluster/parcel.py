@@ -19,7 +19,8 @@ def pack(root: Path, names: Iterable[str] = ("",), leave: Iterable[str] = ()) ->
     """The files below ``root`` (of the folders and files ``names``), without owners and times. ``leave`` are names of
     folders and files that stay behind wherever they are."""
     stay = set(leave)
-    found = sorted({path for name in names for path in _files(root / name) if not stay & set(path.parts)})
+    below = {path for name in names for path in _files(root / name)}
+    found = sorted(path for path in below if stay.isdisjoint(path.relative_to(root).parts))
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w:gz", compresslevel=LEVEL, format=tarfile.GNU_FORMAT) as tar:
         for path in found:
