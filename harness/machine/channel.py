@@ -95,6 +95,9 @@ WORDS = frozenset(
         "unknown",
     )
 )
+COUNTED = frozenset(("ready", "beat", "exit", "signal"))
+"""Words that numbers follow."""
+NUMBER = re.compile(r"-?[0-9]{1,12}")
 NAME = re.compile(r"[\w.+@:-]+(/[\w.+@:-]+)*")
 
 
@@ -133,6 +136,8 @@ def parse(line: bytes) -> Event | Output:
     words = line.decode("ascii", errors="replace").split()
     if not words or words[0] not in WORDS:
         raise ProtocolError(f"not a word of the agent: {line[:80]!r}")
+    if words[0] in COUNTED and not all(map(NUMBER.fullmatch, words[1:])):
+        raise ProtocolError(f"not a number of the agent's: {line[:80]!r}")
     return Event(words[0], tuple(words[1:]))
 
 

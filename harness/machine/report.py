@@ -10,6 +10,8 @@ from harness.machine.wired import Wired
 
 OUTPUT_MAX = 4 * 1024 * 1024
 """Bytes kept of a case's output."""
+EVENTS_MAX = 10_000
+"""What an agent has to tell of a case are some ten words; a kernel that talks in its place may never end."""
 
 
 class Report:
@@ -31,6 +33,8 @@ class Report:
         if isinstance(frame, Output):
             self._keep(frame.text + (b"\n" if frame.whole else b""))
             return False
+        if len(self.events) == EVENTS_MAX:
+            raise channel.ProtocolError(f"more than {EVENTS_MAX} words of the agent's own in one case")
         if frame.word != "beat":
             self.events.append(str(frame))
         match frame:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from harness.machine import channel
 from harness.machine.channel import Event, Framer, Output, ProtocolError, parse
+from harness.machine.report import Report
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,10 @@ def test_lines(line, meaning):
     assert parse(line) == meaning
 
 
-@pytest.mark.parametrize("line", [b"", b"bye", b"\x00", b"DONE", b"\xffdone"])
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"bye", b"\x00", b"DONE", b"\xffdone", b"exit x", b"signal 0x9", b"ready " + b"9" * 5000, b"exit \xd9\xa1"],
+)
 def test_what_no_agent_says(line):
     with pytest.raises(ProtocolError):
         parse(line)
@@ -47,6 +51,20 @@ def test_lines_survive_any_cut(lines, cuts):
         got += framer.feed(data[at : at + step])
         at, turn = at + step, turn + 1
     assert got == lines
+
+
+@given(st.sampled_from(sorted(channel.WORDS)), st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3))
+def test_a_report_takes_whatever_an_agent_may_say(word, arguments):
+    with contextlib.suppress(ProtocolError):
+        Report().take(parse(" ".join([word, *arguments]).encode()))
+
+
+def test_a_guest_that_talks_without_end_is_not_listened_to():
+    report = Report()
+    for _ in range(10_000):
+        report.take(Event("left", ("tasks", "1")))
+    with pytest.raises(ProtocolError, match="more than 10000 words"):
+        report.take(Event("left", ("tasks", "1")))
 
 
 def test_a_line_without_end_is_refused():
