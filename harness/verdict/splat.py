@@ -299,8 +299,9 @@ ROWS: tuple[Row, ...] = (
         "slab {what}: {text}", "SLUB: a red zone, a poison or a freelist was overwritten",
     ),
     _row(
-        r"WARNING: CPU: \d+ PID: \d+ at ", _K.WARNING, _S.END, "WARNING in {frame}",
-        "a WARN_ON: something that cannot happen", detail=True,
+        # Commit 28ea295f941e (in v6.19-rc1) turned the line round: file and function first, then CPU#1: task/77.
+        r"WARNING: (?:CPU: \d+ PID: \d+ at |(?:\S+:\d+ )?at \S+, CPU#\d+: )", _K.WARNING, _S.END,
+        "WARNING in {frame}", "a WARN_ON: something that cannot happen", detail=True,
     ),
     _row(
         r"(?:[\w-]+: )?BUG: (?P<what>.*)", _K.WARNING, _S.TRACE, "BUG: {what}",

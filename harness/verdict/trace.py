@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 _RIP = re.compile(r"\s*(?:RIP: 0010:|pc : )(?P<name>[A-Za-z_][\w.]*)\+0x")
 _FRAME = re.compile(r"\s+(?:\[<[0-9a-f]+>\]\s+)?(?P<name>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
-_AT = re.compile(r"(?:BUG: K\w+: .*? in |WARNING: CPU: .* at \S+ )(?P<name>[A-Za-z_][\w.]*)(?:\+0x|$|\s)")
+_AT = re.compile(
+    r"(?:BUG: K\w+: .*? in |WARNING: CPU: .* at \S+ |WARNING: (?:\S+:\d+ )?at )(?P<name>[A-Za-z_][\w.]*)(?:\+0x|$|\s)"
+)
 _USER = re.compile(r"\s*RIP: 0033:")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\w+)*$|\.cold$")
 
