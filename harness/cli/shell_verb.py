@@ -48,6 +48,8 @@ def command(
         sys.exit(_reopen(left, debug or bool(commands), commands))
     if debug or commands:
         raise UserError("--gdb is for the guest of a case: --from RUN/STATE/CASE")
+    if not sys.stdin.isatty():
+        raise UserError("a shell needs a terminal", hint="run it from one; `lab run` takes cases without")
     place = options.place()
     if left:
         _open_disk(place, left, kernels.config, guests)
@@ -91,8 +93,10 @@ def _open_disk(place: Place, text: str, config: tuple[str, ...], guests: options
     entry, state, folder = find(place.workspace.runs, text)
     if entry.manifest is None or not (folder / DISK).is_file():
         raise UserError(f"{text} kept no disk", hint="only cases that were not as expected leave one")
-    job = _one(place, entry.manifest.scenario, Request(at=(state,)))
-    _open(place, job, replace(options.wishes(config, guests), cold=True), folder / DISK)
+    ran = next((kernel for kernel in entry.manifest.kernels if kernel.state == state), None)
+    job = _one(place, entry.manifest.scenario, Request(base=ran.base or None if ran else None, at=(state,)))
+    wishes = options.wishes(config or (ran.config if ran else ()), guests)
+    _open(place, job, replace(wishes, cold=True), folder / DISK)
 
 
 def _reopen(text: str, debug: bool, commands: tuple[str, ...]) -> int:

@@ -35,6 +35,7 @@ def said(tmp_path, monkeypatch):
         (["run", "ext4-unlinked", *(word for n in range(9) for word in ("--env", f"N{n}=1"))], "8 variables, not 9"),
         (["run", "ext4-unlinked", "--env", f"FOO={'x' * 130}"], "longer than a guest can be told"),
         (["nightly", "--plan", "--file", "/nonexistent.toml"], "'/nonexistent.toml' does not exist"),
+        (["shell", "ext4-unlinked"], "a shell needs a terminal"),
         (["worker", "myhost"], "tcp://HOST:8786"),
         (["b4-check"], "no mail on standard input"),
         (["cache", "prune", "--days", "-1"], "-1"),
