@@ -49,6 +49,7 @@ def command(
     from harness.catalogue import variables
     from harness.catalogue.load import select
     from harness.plan import plan
+    from harness.runner.company import company
     from harness.runner.exact import wishes as counting
     from harness.runner.run import run
 
@@ -59,12 +60,13 @@ def command(
     exact = exact or record
     if exact:
         wishes = replace(counting(wishes), record=record)
+    shared = company(place.catalogue, [job.scenario for job in jobs_planned])
     good = True
     for index, job in enumerate(jobs_planned):
         if index and form == "text":
             click.echo()
         with RunScreen(quiet=form != "text") as screen:
-            finished = run(place, job, wishes, screen, _argv())
+            finished = run(place, job, replace(wishes, company=shared[job.scenario]), screen, _argv())
         answer(finished.result, finished.folder.shown, form, costs=exact)
         good = good and finished.result.as_expected
     sys.exit(0 if good else 1)

@@ -60,6 +60,7 @@ def job_of_errand(place: Place, errand: Errand) -> tuple[Job, Wishes]:
     wishes = replace(
         wishes_of(cell.fragments, cell.accelerator, errand.environment),
         cold=errand.cold,
+        company=errand.company,
         notes=(("nightly", errand.nightly), ("job", errand.job), ("attempt", str(errand.attempt))),
     )
     return job, wishes

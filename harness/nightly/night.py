@@ -23,6 +23,7 @@ class Planned:
     cell: Cell
     seconds: float
     needs: tuple[str, ...] = ()  # kernels that are not built yet, by identity
+    company: tuple[str, ...] = ()  # suites that its guests are shared with
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ class Night:
         for kernel in self.kernels:
             self._tasks[kernel.identity] = Task(kernel.identity, kernel.seconds, build=True)
         for each in self.planned:
-            self._open(self._first(each.cell), each.seconds, each.needs)
+            self._open(self._first(each.cell, each.company), each.seconds, each.needs)
 
-    def _first(self, cell: Cell) -> Errand:
+    def _first(self, cell: Cell, company: tuple[str, ...]) -> Errand:
         return Errand(
             nightly=self.name, job=cell.id, scenario=cell.scenario, base=cell.base, config=cell.config,
             accelerator=cell.accelerator, states=cell.states, environment=self.environment,
+            company=company,
         )  # fmt: skip
 
     def _open(self, errand: Errand, seconds: float, needs: Iterable[str] = ()) -> None:

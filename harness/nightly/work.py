@@ -20,6 +20,7 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     cold: bool = False
     environment: tuple[str, ...] = ()
+    company: tuple[str, ...] = ()  # suites that its guests are shared with
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from harness.runner import exact
 from harness.runner import run as runs
 from harness.runner import walk as walks
 from harness.runner.checked import Check, Outcome, Report, Row
+from harness.runner.company import company
 from harness.runner.prepare import Wishes
 
 ANSWERS = "REVIEW.md"
@@ -155,8 +156,10 @@ class _Gathering:
     def _matrix(self, unbuilt: list[int]) -> Iterator[matrix.Row]:
         """Every case at every patch whose kernel is there."""
         titles = [patch.title for patch in self.desk.patches]
-        for job in self._jobs(self.ask.patterns, matrix.states(self.count, unbuilt)):
-            done = self._run(job, self.wishes)
+        jobs = self._jobs(self.ask.patterns, matrix.states(self.count, unbuilt))
+        shared = company(self.desk.place.catalogue, [job.scenario for job in jobs])
+        for job in jobs:
+            done = self._run(job, self.wishes, shared=shared[job.scenario])
             for case in job.cases:
                 results = [verdict.result for verdict in done.of(case)]
                 yield self._placed(matrix.row(job.scenario.name, job.suite, case, results, titles), done)
@@ -180,9 +183,11 @@ class _Gathering:
             like=matrix.column(verdict.like, self.count) if verdict.like else "",
         )
 
-    def _run(self, job: Job, wishes: Wishes, nth: int = 0) -> recall.Done:
+    def _run(self, job: Job, wishes: Wishes, nth: int = 0, shared: tuple[str, ...] = ()) -> recall.Done:
         place, ask = self.desk.place, self.ask
-        done = recall.run_once(place, job, wishes, self.watcher, ask.argv, fresh=ask.fresh, nth=nth)
+        done = recall.run_once(
+            place, job, wishes, self.watcher, ask.argv, fresh=ask.fresh, nth=nth, company=shared
+        )  # fmt: skip
         self.done.append(done)
         return done
 

@@ -80,10 +80,12 @@ def run_once(
     *,
     fresh: bool = False,
     nth: int = 0,
+    company: tuple[str, ...] = (),
 ) -> Done:
     """The job's verdicts: those that are known, and for the others a run. ``fresh`` runs all of them.
 
-    ``nth`` counts runs of the same that are wanted each for itself. Raises what ``run`` raises; what was found out
+    ``nth`` counts runs of the same that are wanted each for itself; ``company`` shares the guests of the run, and is
+    no part of what decides. Raises what ``run`` raises; what was found out
     until then is known.
     """
     kernels = build_kernels(place, job, wishes, watcher)
@@ -98,7 +100,7 @@ def run_once(
     lacking = {pair for key, pair in first.items() if key not in book.known}
     for part in _parts(job, lacking):
         scribe = _Scribe(watcher, book, keys)
-        run(place, part, wishes, scribe, argv, begun=scribe.begun)
+        run(place, part, replace(wishes, company=company), scribe, argv, begun=scribe.begun)
     return Done(
         job,
         tuple(_verdict(job, book, keys, first, pair) for pair in keys),

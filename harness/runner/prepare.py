@@ -6,12 +6,14 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness.cache import Cache, digest
 from harness.catalogue.model import Catalogue, Filesystem, Suite
+from harness.errors import BuildError
 from harness.guest import disks, initramfs, programs
 from harness.guest.borrowed import borrow
 from harness.kernel import selftests, source
@@ -49,6 +51,7 @@ class Wishes:
 
     ``exact`` counts instructions (harness.runner.exact), ``record`` also keeps
     what it takes to run a case again (harness.runner.replay); ``environment`` are NAME=VALUE that programs see.
+    ``company``: the suites that this one shares its guest with (harness.runner.company).
     ``notes`` are kept among the manifest's options: which nightly a run belongs to.
     """
 
@@ -59,6 +62,7 @@ class Wishes:
     exact: bool = False
     record: bool = False
     environment: tuple[str, ...] = ()
+    company: tuple[str, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -127,12 +131,18 @@ class Ready:
     spare: Path | None = None  # what the guest has as /dev/vdb
     bare: Ready | None = None  # the same guest with nothing mounted and a spare disk, for cases in phases
     standby: Standby | None = None
+    shared: bool = False  # its saved guest is other suites' too
     boot_seconds: float = 0.0  # 0 when the guest was saved by an earlier run
 
     @property
     def waiting(self) -> tuple[str, ...]:
-        """The programs that are started before the guest is saved: none where they would see what is mounted later."""
+        """The programs that wait in a guest for their case: none where they would see what is mounted later."""
         return () if self.options.later else tuple(f"{self.suite_name}/{name}" for name in self.programs)
+
+    @property
+    def saved_waiting(self) -> tuple[str, ...]:
+        """Those that are started before the guest is saved: none in one that several suites share."""
+        return () if self.shared else self.waiting
 
     def program_of(self, case: str) -> str:
         """The path of a case's program below /cases of the guest."""
@@ -159,7 +169,8 @@ def pack(place: Place, job: Job, state: State, kernel: Kernel, wishes: Wishes, f
     catalogue, cache = place.catalogue, place.cache
     image = catalogue.images[job.suite.image]
     filesystem = catalogue.filesystems[job.scenario.filesystem] if job.scenario.filesystem else None
-    archive = _initramfs(place, job, kernel)
+    shared = bool(wishes.company) and not (wishes.cold or wishes.exact)
+    archive = _initramfs(place, job, kernel, wishes.company if shared else ())
     demands = _demands(catalogue, state.base, wishes)
     memory = image.memory + demands.memory
     cpus = job.suite.cpus or image.cpus
@@ -178,12 +189,13 @@ def pack(place: Place, job: Job, state: State, kernel: Kernel, wishes: Wishes, f
         kernel=kernel,
         suite_name=job.scenario.suite,
         suite=job.suite,
-        programs=program_names(place.workspace, job),
+        programs=program_names(place.workspace, job.scenario.suite, job.suite),
         options=options,
         filesystem=filesystem,
         disk=disks.make(filesystem, cache) if filesystem else None,
         accel=chosen,
         cold=wishes.cold,
+        shared=shared,
     )
 
 
@@ -193,32 +205,40 @@ def _demands(catalogue: Catalogue, base: str, wishes: Wishes) -> Demands:
     return sum((read_demands(catalogue.fragments[name]) for name in names), start=Demands())
 
 
-def program_names(workspace: Workspace, job: Job) -> tuple[str, ...]:
-    """The programs of a job's suite: those it declares, else every ``*_test.c`` beside its declaration."""
-    folder = workspace.suites / job.scenario.suite
-    return job.suite.programs or tuple(sorted(path.stem for path in folder.glob("*_test.c")))
+def program_names(workspace: Workspace, name: str, suite: Suite) -> tuple[str, ...]:
+    """The programs of a suite: those it declares, else every ``*_test.c`` beside its declaration."""
+    folder = workspace.suites / name
+    return suite.programs or tuple(sorted(path.stem for path in folder.glob("*_test.c")))
 
 
-def _initramfs(place: Place, job: Job, kernel: Kernel) -> Path:
-    """The guest's initramfs: the agent, busybox, the image's tools, the suite's programs."""
+def _initramfs(place: Place, job: Job, kernel: Kernel, company: Sequence[str]) -> Path:
+    """The guest's initramfs: the agent, busybox, the image's tools, the programs of the suite and of its company."""
     workspace, cache = place.workspace, place.cache
     image = place.catalogue.images[job.suite.image]
-    folder = workspace.suites / job.scenario.suite
     # In the middle of a series its tools may know more than its headers tell: who only boots needs none.
     tools = image.tools if job.cases else ()
     sources = {f"bin/{name}": workspace.find(f"testcases/tools/{name}.c") for name in tools}
-    for name in program_names(workspace, job):
-        sources[f"cases/{job.scenario.suite}/{name}"] = folder / f"{name}.c"
+    sources |= _sources(place, job.scenario.suite)
     if kernel.notes.is_dir():
         sources[f"cases/{COUNTERS}"] = workspace.find("testcases/tools/gcov.c")
-    built = programs.build_programs(
-        sources, cache,
+    build_all = partial(
+        programs.build_programs, cache=cache,
         headers=kernel.headers, selftests=pinned_headers(place), include=workspace.include,
         late=_late_main(place, job),
     )  # fmt: skip
-    built = {**built, **borrow(job.suite.host, cache)}
+    built = {**build_all(sources), **borrow(job.suite.host, cache)}
+    for name in company:
+        with contextlib.suppress(BuildError):  # is said when that suite is run
+            built |= build_all(_sources(place, name))
     agent = workspace.find(f"images/{job.suite.image}/agent.c")
     return initramfs.build(agent, built, cache, headers=kernel.headers, busybox=image.busybox)
+
+
+def _sources(place: Place, name: str) -> dict[str, Path]:
+    """The programs of a suite, by their path in the guest."""
+    folder = place.workspace.suites / name
+    names = program_names(place.workspace, name, place.catalogue.suites[name])
+    return {f"cases/{name}/{each}": folder / f"{each}.c" for each in names}
 
 
 def _late_main(place: Place, job: Job) -> Path | None:
@@ -261,7 +281,7 @@ def _snapshot_key(ready: Ready) -> str:
     """Everything the saved guest is made of. Artefacts count by their path: that is their content's key."""
     options = repr(sorted(asdict(ready.options).items()))
     disks = (str(ready.disk), str(ready.spare or ""))
-    return digest("snapshot 3", accel.host_key(), ready.kernel.key, *disks, options, *ready.waiting)
+    return digest("snapshot 3", accel.host_key(), ready.kernel.key, *disks, options, *ready.saved_waiting)
 
 
 class _UnbornError(Exception):
@@ -296,6 +316,6 @@ def _boot_and_save(ready: Ready, scratch: Path, folder: Path, progress: Progress
             raise _UnbornError(
                 RawResult(Ended.NO_BOOT, exc.message, console=console, console_to=machine.log.size, argv=machine.argv)
             ) from exc
-        machine.keep_waiting(ready.waiting)
+        machine.keep_waiting(ready.saved_waiting)
         machine.listen(max(0.0, SETTLED - machine.ready_ms / 1000))
         snapshot.save(machine, scratch)
