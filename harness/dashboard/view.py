@@ -81,10 +81,17 @@ def matrix(found: Iterable[Track]) -> Matrix:
     for track in found:
         cells[track.lane.scenario, track.lane.words].append(track.last)
     scenarios = sorted({scenario for scenario, _ in cells})
-    columns = tuple(sorted({words for _, words in cells}))
+    columns = tuple(sorted({words for _, words in cells}, key=_as_the_kernel_grows))
     return Matrix(
         columns, tuple((name, tuple(_cell(cells.get((name, column))) for column in columns)) for name in scenarios)
     )
+
+
+def _as_the_kernel_grows(words: str) -> tuple[str, int, int]:
+    """Conditions (``with, 6.12, tcg``) beside each other whose states alone differ: base, without, patch 3, with."""
+    state, _, rest = words.partition(", ")
+    places = {"base": 0, "without": 1, "with": 3}
+    return rest, places.get(state, 2), int(state) if state.isdecimal() else 0
 
 
 def _cell(points: list[Point] | None) -> Cell | None:

@@ -23,7 +23,7 @@ GREEN = "TAP version 13\n1..1\nok 1 global.{case}\n"
 RED = "TAP version 13\n1..1\n# a.c:1:{case}:link(): EPERM (No), expected success\nnot ok 1 global.{case}\n"
 
 
-def run(workspace, history, outcomes, key="aaa"):
+def run(workspace, history, outcomes, key="aaa", wanted=PASS):
     """A run folder with cases that passed or failed, stored in the history; its name."""
     with RunFolder.create(workspace / "results" / "runs", "ext4-<unlinked>") as folder:
         folder.write_manifest(
@@ -39,7 +39,7 @@ def run(workspace, history, outcomes, key="aaa"):
                 ktap=(GREEN if good else RED).format(case=case), console="<script>alert(1)</script>\n", unmount="",
                 check=Check(exit=0),
             )  # fmt: skip
-            folder.add(record, judge(record), PASS)
+            folder.add(record, judge(record), wanted)
         folder.finish()
         history.note(index.entry(folder.path))
         return folder.path.name
@@ -108,6 +108,20 @@ def test_a_run_shows_why_and_how_again(built):
     text = next(text for page in (built / "run").glob("*.html") if "wanted PASS" in (text := page.read_text()))
     for part in ("EPERM", "reproduce.sh", "6.12 + mine", "ktap.log"):
         assert part in text
+
+
+def test_conditions_stand_in_the_order_in_which_the_kernel_grows():
+    words = [f"{state}, {base}, tcg" for base in ("6.1", "6.12") for state in ("base", "without", "2", "10", "with")]
+    assert sorted(reversed(words), key=view._as_the_kernel_grows) == words
+
+
+def test_red_that_was_to_be_expected_is_grey(history, tmp_path):
+    red = Expectation(status=Status.FAIL, reason="EPERM")
+    names = [run(tmp_path, history, {"case": False}, wanted=wanted) for wanted in (red, PASS)]
+    site.write(history, tmp_path / "site")
+    due, unmet = ((tmp_path / "site" / urllib.parse.unquote(view.run_page(name))).read_text() for name in names)
+    assert 'class="mark FAIL due"' in due
+    assert 'class="mark FAIL unmet"' in unmet
 
 
 def test_runs_are_written_once_and_forgotten_with_the_memory(built, history, tmp_path):
