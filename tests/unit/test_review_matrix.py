@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.catalogue.model import Case, Expectation, Status, Suite
-from harness.plan import WITH, WITHOUT
+from harness.plan import WITH, WITHOUT, Job, State
 from harness.results.model import CaseResult
 from harness.review.bisect import search
 from harness.review.matrix import GOOD_TURNS, Turn, row, states
-from harness.verdict.judge import CaseRecord, Ended, judge
+from harness.verdict.judge import CaseRecord, Ended, judge, not_applicable
 
 RED = "TAP version 13\n1..1\n# a.c:1:c:link(): EBADF (Bad file), expected success\nnot ok 1 s.c\n"
 GREEN = "TAP version 13\n1..1\nok 1 s.c\n"
@@ -65,13 +65,14 @@ def test_turns(marks, claimed, kept, turn, found):
 
 
 def test_a_case_that_is_not_for_the_filesystem_breaks_no_promise():
-    """As a run has it: nothing is expected of it, and it was skipped in every state."""
-    record = "TAP version 13\n1..1\nok 1 s.c # SKIP has no blocks\n"
+    """As a job has it: it is left out in every state, and that is what is expected of it."""
+    job = Job(None, suite("two"), tuple(State(name, "b") for name in states(3)), ("c",), {"c": "has no blocks"})
     results = [
-        CaseResult(case="c", state=state, outcome=judge(
-            CaseRecord(case="c", state=state, ended=Ended.DONE, exit=4, ktap=record)
-        ))
-        for state in states(3)
+        CaseResult(
+            case="c", state=state.name, expected=job.expectation("c", state),
+            outcome=judge(not_applicable("c", state.name, "has no blocks")),
+        )
+        for state in job.states
     ]  # fmt: skip
     made = row("s", suite("two"), "c", results, TITLES)
     assert (made.turn, made.claimed, made.met) == (Turn.APART, 0, True)
