@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from harness.cache import digest
 from harness.dashboard import evidence, view
+from harness.errors import UserError
 from harness.history import query
 from harness.history.rows import Point, RunRow
 from harness.history.store import History
@@ -28,6 +29,8 @@ from harness.results import files, page
 from harness.results.reproduce import script
 
 OWN = "harness.dashboard"
+WRITTEN = "data/written.json"
+"""What each page of a run was made of. A folder with this file holds a dashboard."""
 STATIC = 100
 """Runs that stand in the list itself, for readers without JavaScript."""
 LATEST = 40
@@ -100,9 +103,10 @@ class _Site:
 def write(history: History, folder: Path, *, since: str = "", told: Told = lambda _what, _done, _of: None) -> Written:
     """The site at ``folder``. Trends and pages of cases begin at ``since`` (UTC, ISO 8601); runs are all there.
 
-    Raises InfraError when the host cannot write.
+    Raises UserError for a folder that holds something else, InfraError when the host cannot write.
     """
     site = _Site(history, folder, since, told)
+    _claim(site)
     site.put("page.css", page.style() + resources.files(OWN).joinpath("templates/site.css").read_text())
     site.put("site.js", resources.files(OWN).joinpath("templates/site.js").read_text())
     _lists(site)
@@ -110,6 +114,16 @@ def write(history: History, folder: Path, *, since: str = "", told: Told = lambd
     _runs(site)
     _index(site)
     return Written(folder / "index.html", site.written, site.kept)
+
+
+def _claim(site: _Site) -> None:
+    """Take an empty folder, or one that holds a dashboard: what is somebody's own is not written over."""
+    known = site.folder / WRITTEN
+    if known.exists():
+        return
+    if site.folder.is_dir() and any(site.folder.iterdir()):
+        raise UserError(f"{site.folder} holds something that is no dashboard", hint="--out takes a folder of its own")
+    site.put(WRITTEN, "{}")
 
 
 def _index(site: _Site) -> None:
@@ -169,28 +183,25 @@ def _cases(site: _Site) -> None:
 
 
 def _runs(site: _Site) -> None:
-    known = site.folder / "data" / "written.json"
-    before = _read(known)
+    before = _read(site.folder / WRITTEN)
     now = {run.name: digest(site.recipe, run.started, run.finished, run.status) for run in site.runs}
     due = [run for run in site.runs if before.get(run.name) != now[run.name] or not _page_of(site, run).exists()]
     site.kept = len(site.runs) - len(due)
     for done, run in enumerate(due, 1):
         site.told("pages of runs", done, len(due))
         _run(site, run)
-    site.put("data/written.json", json.dumps(now))
-    _forget(site, now)
+    _forget(site, before.keys() - now.keys())
+    site.put(WRITTEN, json.dumps(now))
 
 
 def _page_of(site: _Site, run: RunRow) -> Path:
     return site.folder / unquote(view.run_page(run.name))
 
 
-def _forget(site: _Site, now: Iterable[str]) -> None:
-    """Take away pages of runs that the memory no longer has."""
-    wanted = {unquote(view.run_page(name)) for name in now}
-    for path in (site.folder / "run").glob("*.html"):
-        if f"run/{path.name}" not in wanted:
-            path.unlink()
+def _forget(site: _Site, gone: Iterable[str]) -> None:
+    """Take away the pages of runs that the memory no longer has."""
+    for name in gone:
+        (site.folder / unquote(view.run_page(name))).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, str]:

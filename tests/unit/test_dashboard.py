@@ -13,6 +13,7 @@ import pytest
 from harness.catalogue.model import Expectation, Status
 from harness.dashboard import draw, site, view
 from harness.dashboard.serve import Server
+from harness.errors import UserError
 from harness.history.store import History
 from harness.results import index, model
 from harness.results.run import RunFolder
@@ -133,6 +134,18 @@ def test_runs_are_written_once_and_forgotten_with_the_memory(built, history, tmp
         db.execute("DELETE FROM run WHERE name = ?", (name,))
     site.write(history, built)
     assert len(list((built / "run").glob("*.html"))) == 3
+
+
+def test_what_is_somebodys_own_is_neither_written_over_nor_taken_away(built, history, tmp_path):
+    home = tmp_path / "public_html"
+    home.mkdir()
+    (home / "index.html").write_text("my own")
+    with pytest.raises(UserError, match="no dashboard"):
+        site.write(history, home)
+    assert [path.name for path in home.iterdir()] == ["index.html"]
+    (built / "run" / "notes.html").write_text("my own")
+    site.write(history, built)
+    assert (built / "run" / "notes.html").read_text() == "my own"
 
 
 def test_the_list_of_runs_is_data_for_the_browser(built):
