@@ -6,12 +6,13 @@ import sys
 
 import click
 
+from harness.errors import UserError
 from harness.paths import find_workspace
 
 
 @click.command("compare")
 @click.argument("before")
-@click.argument("after", default="last")
+@click.argument("after", default="last", required=False)
 def command(before: str, after: str) -> None:
     """What changed from one run to another: verdicts, kernels, environment, exact costs.
 
@@ -22,6 +23,8 @@ def command(before: str, after: str) -> None:
 
     with History.of(find_workspace()) as history:
         old, new = query.run(history, before), query.run(history, after)
+        if old.name == new.name:
+            raise UserError(f"{before!r} and {after!r} are one run: {old.name}", hint="lab compare BEFORE AFTER")
         found = compare.pairs(query.points(history, run=old.name), query.points(history, run=new.name))
     for line in text.compare(list(compare.conditions(old, new, found)), found, (old.name, new.name)):
         click.echo(line)

@@ -116,18 +116,20 @@ def _send(prepared: Prepared, found: Morning) -> None:
 
 def show_plan(prepared: Prepared, cores: int) -> None:
     """What would be run, with the time from the memory."""
+    from harness.review.figures import counted
+
     outlook = prepared.outlook(cores)
     for kernel in prepared.kernels:
         click.echo(f"build  {kernel.label:<58} {duration(kernel.seconds / cores):>8}")
     for each in prepared.planned:
-        waits = f"   needs {len(each.needs)} builds" if each.needs else ""
+        waits = f"   needs {counted(len(each.needs), 'build')}" if each.needs else ""
         click.echo(f"run    {each.cell.id:<58} {duration(each.seconds):>8}{waits}")
     for left in prepared.matrix.left_out:
         click.echo(f"not    {left.cell.id:<58} {left.reason}")
     for over in prepared.over_budget:
         click.echo(f"not    {over.cell.id:<58} no room in the budget of {prepared.declared.budget} minutes")
-    there = len(prepared.needed.there)
+    cells = counted(len(prepared.planned), "cell")
     click.echo(
-        f"\n{len(prepared.planned)} cells on {cores} cores: about {duration(outlook.seconds)}; "
-        f"{there} kernels are there, {len(prepared.kernels)} are built"
+        f"\n{cells} on {counted(cores, 'core')}: about {duration(outlook.seconds)}; "
+        f"kernels: {len(prepared.needed.there)} in the cache, {len(prepared.kernels)} to be built"
     )

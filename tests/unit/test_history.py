@@ -8,10 +8,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from harness import process
 from harness.catalogue.load import known_splats
 from harness.catalogue.model import Expectation, Known, Status
+from harness.cli import lab
 from harness.errors import DeclarationError, InfraError, UserError
 from harness.history import compare, moment, query, schema, text, trend
 from harness.history.store import History, import_runs, remember
@@ -332,3 +334,12 @@ def test_a_history_that_is_none_may_be_moved_away(tmp_path):
     with pytest.raises(InfraError) as raised:
         schema.connect(tmp_path / "history.db")
     assert "move it away" in raised.value.hint
+
+
+def test_a_run_is_not_compared_with_itself(workspace, monkeypatch):
+    path = a_run(workspace)
+    remember(workspace, path)
+    monkeypatch.setenv("LAB_WORKSPACE", str(workspace.root))
+    answer = CliRunner().invoke(lab, ["compare", path.name])
+    assert isinstance(answer.exception, UserError)
+    assert "are one run" in answer.exception.message
