@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import groupby
 
 from harness.results import page
 from harness.review import answers, figures, text, view
-from harness.review.matrix import GOOD_TURNS, Row, found_against_claimed
+from harness.review.matrix import GOOD_TURNS, Cell, Row, found_against_claimed
 from harness.review.model import Ran, Review
 
 FOLDER = "harness.review"
@@ -37,6 +38,8 @@ def render(review: Review) -> str:
         answered=lambda said: answers.to(said.text, review.answers),
         standings=Counter(each.standing for each in review.answers),
         earlier=list(text.from_earlier(review)),
+        earlier_runs=text.earlier_runs(review) if len(text.earlier_runs(review)) > text.FEW else [],
+        stories=partial(_stories, review),
         turns=found_against_claimed(review.matrix),
         good_turns=GOOD_TURNS,
         summed=partial(_summed, review),
@@ -51,6 +54,18 @@ def _summed(review: Review, rows: Sequence[Row]) -> str:
         f"{count} {turn.value}" + _by(review, [row for row in rows if row.turn is turn])
         for turn, count in found_against_claimed(rows).items()
     )
+
+
+def _stories(review: Review, row: Row) -> Iterator[tuple[str, Cell]]:
+    """What is to be told of a case: where it was not as it must be at the tip, or the kernel complained.
+
+    What was the same over several patches is told once, of the last of them.
+    """
+    told = [(state, cell) for state, cell in row.cells.items() if not cell.good or cell.splats]
+    for _, group in groupby(told, key=lambda each: (each[1].word, each[1].splats)):
+        same = list(group)
+        first, last = (text.numbered(review, state) for state in (same[0][0], same[-1][0]))
+        yield f"{first} to {last}" if first != last else first, same[-1][1]
 
 
 def _by(review: Review, rows: Sequence[Row]) -> str:

@@ -11,7 +11,7 @@ from harness.results.text import plain
 from harness.review.figures import LISTED, numbers
 from harness.review.matrix import Turn
 from harness.review.model import Patch, Review
-from harness.review.text import UNANSWERED, numbered, told
+from harness.review.text import UNANSWERED, course, numbered, told
 from harness.runner.checked import Outcome, Result
 
 WIDTH = 68
@@ -108,8 +108,7 @@ def _turned(review: Review) -> Iterator[str]:
     for row in review.matrix:
         if not row.met:
             yield f"NOT as expected ({row.turn.value}): {row.scenario}/{row.case}"
-            cells = ((numbered(review, state), cell) for state, cell in row.cells.items())
-            yield from _wrapped("    " + ", ".join(f"{name}: {cell.word}" for name, cell in cells), "    ")
+            yield from _wrapped(f"    {course(review, row)}", "    ")
             last = next(reversed(row.cells.values()))
             yield from (f"    {plain(line)}" for line in last.message.splitlines()[:LISTED])
     for state, why in review.not_run:

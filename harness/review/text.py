@@ -17,6 +17,8 @@ from harness.runner.checked import Check, Outcome, Result
 MARKS = {Outcome.GOOD: "ok", Outcome.RED: "RED", Outcome.NOT_DONE: "-"}
 SIGNS = {"PASS": ".", "FAIL": "F", "ERROR": "E", "MISS": "M", "DONE": "d", "SKIP": "S"}
 UNANSWERED = (Standing.OPEN, Standing.CONTRADICTED, Standing.ASTRAY)
+FEW = 4
+"""Scenarios whose earlier runs are told one by one."""
 WIDE = 12
 """Columns of the matrix beyond which states that are the same in every row share one."""
 
@@ -140,15 +142,19 @@ def _claimed(review: Review, row: Row) -> str:
 
 
 def _unmet(review: Review) -> list[str]:
-    found: list[str] = []
-    states = columns(review)
-    for row in review.matrix:
-        if not row.met:
-            shown = ", ".join(
-                f"{numbered(review, state)}: {row.cells[state].word}" for state in states if state in row.cells
-            )
-            found.append(f"{row.scenario}/{row.case}: {row.turn.value}: {shown}")
-    return found
+    return [
+        f"{row.scenario}/{row.case}: {row.turn.value}: {course(review, row)}" for row in review.matrix if not row.met
+    ]
+
+
+def course(review: Review, row: Row) -> str:
+    """What a case did on its way: ``base-8: FAIL (EBADF), 9-10: PASS``."""
+    states = [state for state in columns(review) if state in row.cells]
+    found = []
+    for word, group in groupby(states, key=lambda state: row.cells[state].word):
+        names = [numbered(review, state) for state in group]
+        found.append(f"{'-'.join(dict.fromkeys((names[0], names[-1])))}: {word}")
+    return ", ".join(found)
 
 
 def _remarks(review: Review) -> list[str]:
@@ -181,18 +187,31 @@ def _answers(review: Review) -> Iterator[str]:
 
 
 def from_earlier(review: Review) -> Iterator[str]:
-    """What was not run for this review, and where it is from."""
+    """What was not run for this review, and where it is from; of many scenarios in a line."""
+    runs = earlier_runs(review)
+    if len(runs) > FEW:
+        earlier = [ran for ran in review.runs if ran.since]
+        verdicts, times = sum(ran.verdicts for ran in earlier), sorted(ran.since for ran in earlier)
+        yield f"from earlier runs: {verdicts} verdicts of {len(runs)} scenarios, {times[0]} to {times[-1]}"
+    else:
+        yield from runs
+    if review.coverage and review.coverage.since:
+        yield f"from an earlier run: the counts of lines, {review.coverage.since}"
+    for state, like in same_kernels(review).items():
+        yield f"{_state(review, state)} has the kernel of {_state(review, like)} byte for byte: run once for both"
+
+
+def earlier_runs(review: Review) -> list[str]:
+    """The verdicts of earlier runs, a line a scenario."""
+    found = []
     earlier = sorted((ran for ran in review.runs if ran.since), key=lambda ran: ran.scenario)
     for scenario, group in groupby(earlier, key=lambda ran: ran.scenario):
         runs = list(group)
         verdicts, first, last = sum(ran.verdicts for ran in runs), runs[0], runs[-1]
         more = f" to {last.since}, and {len(runs) - 1} more" if len(runs) > 1 else ""
         where = f"results/runs/{first.folder}, {first.since}{more}"
-        yield f"from an earlier run: {verdicts} verdicts of {scenario}, {where}"
-    if review.coverage and review.coverage.since:
-        yield f"from an earlier run: the counts of lines, {review.coverage.since}"
-    for state, like in same_kernels(review).items():
-        yield f"{_state(review, state)} has the kernel of {_state(review, like)} byte for byte: run once for both"
+        found.append(f"from an earlier run: {verdicts} verdicts of {scenario}, {where}")
+    return found
 
 
 def same_kernels(review: Review) -> dict[str, str]:

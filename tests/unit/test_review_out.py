@@ -134,6 +134,24 @@ def test_the_page_of_many_cases_begins_with_a_line_a_scenario():
     assert '<details class="scenario" open><summary><b>c</b> <span class="mark bad">✗ 1 not as promised</span>' in page
 
 
+def test_earlier_runs_of_many_scenarios_are_a_line():
+    runs = tuple(
+        Ran(scenario=f"s{at}", folder=f"f{at}", verdicts=3, since=f"2026-11-25T10:0{at}:00Z") for at in range(6)
+    )
+    many, few = review(runs=runs), review(runs=runs[:2])
+    [line] = text.from_earlier(many)
+    assert line == "from earlier runs: 18 verdicts of 6 scenarios, 2026-11-25T10:00:00Z to 2026-11-25T10:05:00Z"
+    assert len(list(text.from_earlier(few))) == 2
+    assert "3 verdicts of s5, results/runs/f5" in html.render(many)
+
+
+def test_what_was_the_same_over_several_patches_is_told_once():
+    cells = {"without": FAIL, "1": FAIL, "2": PASS}
+    page = html.render(review(matrix=(Row("s", "c", "t", cells, Turn.LATE, 2, 1, met=False),)))
+    assert "<h3>base to 1: FAIL (success)</h3>" in page
+    assert page.count("<h3>base") == 1
+
+
 def test_one_line_says_what_was_not_run(bad):
     assert figures.coverage_line(bad.coverage) == (
         "1 of 4 added executable lines were run; "
@@ -146,6 +164,13 @@ def test_the_table_of_a_good_series():
     assert "own_name      F    F    .       2        2\n" in said + "\n"
     assert "claimed" in said
     assert "RED" not in said
+
+
+def test_the_course_of_a_case():
+    cells = {"without": FAIL, "1": FAIL, "2": PASS}
+    assert text.course(review(), Row("s", "c", "t", cells, Turn.LATE, 2, 1, met=False)) == (
+        "base-1: FAIL (success), 2: PASS"
+    )
 
 
 def test_many_patches_that_change_nothing_share_a_column():
