@@ -14,6 +14,7 @@ from harness.errors import UserError
 from harness.init import contents
 from harness.init.write import write
 from harness.paths import Workspace, is_workspace, own_command, shipped_root
+from harness.results import facts
 
 
 @click.command("init")
@@ -98,7 +99,7 @@ def _series(folder: Path, new: dict[str, bytes]) -> str:
 
 def _origin() -> str:
     """Where this lab was cloned from, when it was and others can reach it."""
-    asked = process.run(["git", "-C", str(shipped_root()), "remote", "get-url", "origin"], check=False)
+    asked = process.run([*facts.GIT, "-C", str(shipped_root()), "remote", "get-url", "origin"], check=False)
     url = asked.stdout.strip()
     return url if asked.ok and ("://" in url or url.startswith("git@")) else ""
 

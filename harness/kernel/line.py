@@ -44,6 +44,6 @@ def export(root: Path, commit: str, folder: Path) -> None:
     folder.mkdir(parents=True)
     archive = folder / ".archive.tar"
     top = source.ask_git(base, root, "rev-parse", "--show-toplevel")
-    process.run(["git", "-C", top, "archive", "--output", str(archive), tree], env=git.QUIET)
+    process.run(["git", *git.READ_ONLY, "-C", top, "archive", "--output", str(archive), tree], env=git.QUIET)
     process.run(["tar", "-xf", str(archive), "-C", str(folder)])
     archive.unlink()

@@ -14,6 +14,9 @@ from harness.results.model import GitState, Tools
 
 PATIENCE = 10.0
 """Seconds a tool gets to say its version."""
+GIT = ("git", "--no-optional-locks", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
+"""A tree that is only read: whoever owns it (in a container root runs on a user's clone), no lock on its index taken,
+no program of its configuration started."""
 
 
 def _said(*argv: str, cwd: Path | None = None) -> str | None:
@@ -49,13 +52,13 @@ def tools() -> Tools:
 
 def git_state(folder: Path) -> GitState | None:
     """Commit and changed files of the work tree around ``folder``; None when it is not one."""
-    commit = _said("git", "rev-parse", "HEAD", cwd=folder)
+    commit = _said(*GIT, "rev-parse", "HEAD", cwd=folder)
     if commit is None:
         return None
-    changed = _said("git", "status", "--porcelain", cwd=folder) or ""
+    changed = _said(*GIT, "status", "--porcelain", cwd=folder) or ""
     return GitState(commit=commit.strip(), changed=tuple(changed.splitlines()))
 
 
 def git_diff(folder: Path) -> str:
     """What separates the tracked files of the work tree from its commit, as a patch; empty when nothing does."""
-    return _said("git", "diff", "--binary", "HEAD", cwd=folder) or ""
+    return _said(*GIT, "diff", "--binary", "--no-ext-diff", "--no-textconv", "HEAD", cwd=folder) or ""

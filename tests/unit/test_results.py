@@ -423,6 +423,16 @@ def test_the_state_of_the_workspace(tmp_path):
     assert "+two" in facts.git_diff(tmp_path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_workspace_of_another_user_is_read_all_the_same(tmp_path):
+    process.run(["git", "-C", str(tmp_path), "init", "-q"])
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    process.run(["git", "-C", str(tmp_path), *who, "commit", "-q", "--allow-empty", "-m", "first"])
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, 65534, 65534)
+    assert facts.git_state(tmp_path) is not None
+
+
 def test_versions_are_told():
     assert facts.tools().python == ".".join(map(str, sys.version_info[:3]))
     assert facts.tools().host_kernel == os.uname().release
