@@ -12,6 +12,7 @@ falls silent or when QEMU ends.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import socket
 import time
 from collections.abc import Callable
@@ -254,7 +255,7 @@ class Machine(Wired):
         if code and self.log.size == 0:
             raise InfraError(
                 f"QEMU exited with {code}: {self.stderr or 'no message'}",
-                hint="its command was: " + " ".join(self.argv),
+                hint="its command was: " + shlex.join(self.argv),
             )
 
     def standing_still(self, do: Callable[[], None]) -> None:
