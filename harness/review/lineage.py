@@ -74,11 +74,11 @@ def _between(tree: Path, tips: list[str], wanted: Mapping[str, str]) -> str:
 
 def _log(tree: Path, tips: list[str], names: Mapping[str, str]) -> Iterator[_Commit]:
     """The commits that matter to these files, parents first. git gives each the parents that it has among them."""
-    said = ask(
-        tree, "log", f"-{DEPTH}", "--parents", "--topo-order", "--reverse", "--raw", "--no-abbrev", "--no-renames",
-        "--diff-merges=first-parent", "-z", "--format=%x01%H %P", "--stdin", "--", *names,
-        input="".join(f"{tip}\n" for tip in tips),
-    )  # fmt: skip
+    argv = ("log", f"-{DEPTH}", "--parents", "--topo-order", "--reverse", "--raw", "--no-abbrev", "--no-renames", "-z")
+    rest = ("--format=%x01%H %P", "--stdin", "--", *names)
+    input = "".join(f"{tip}\n" for tip in tips)
+    # git before 2.31 does not tell what merges did: then what is found may be a commit that only nearly fits.
+    said = ask(tree, *argv, "--diff-merges=first-parent", *rest, input=input) or ask(tree, *argv, *rest, input=input)
     for entry in said.split("\x01")[1:]:
         head, *fields = entry.split("\0")
         name, *parents = head.split()
