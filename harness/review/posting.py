@@ -19,6 +19,8 @@ from harness.kernel import mail
 from harness.kernel.patch import diff_of
 
 TAG = re.compile(r"\[(?P<words>[^\]]*\b(?:PATCH|RFC)\b[^\]]*)\]", re.IGNORECASE)
+LONGEST = 1000
+"""Characters of a subject that are looked at; a line of a mail has no more."""
 REPLY = re.compile(r"^\s*(?:Re|AW|Fwd?|Antw)\s*:", re.IGNORECASE)
 TRAILER = re.compile(
     r"^(?P<key>[A-Z][a-z]+(?:-[a-z]+)*-by|Cc|Fixes|Link|Closes|Change-Id|Message-ID): +(?P<value>\S.*)$", re.M
@@ -124,7 +126,7 @@ def parse(data: bytes) -> Mail:
     """A mail. Never fails: what it does not say is empty, version 1, patch 1 of 1."""
     _, _, rest = data.partition(b"\n") if data.startswith(b"From ") else (b"", b"", data)
     headers = email.parser.BytesHeaderParser().parsebytes(rest)
-    subject = " ".join(mail.header(headers, "Subject").split())
+    subject = " ".join(mail.header(headers, "Subject").split())[:LONGEST]
     found = TAG.search(subject)
     tag = found["words"] if found else ""
     version = re.search(r"\bv(\d+)\b", tag, re.IGNORECASE)

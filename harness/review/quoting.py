@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 MARKER = re.compile(
-    r"^(?P<mark>[ \t]*(?:\w{0,4}[>|:}]+[ \t]?)+)"
+    r"^(?P<mark>[ \t]*(?:\w{0,4}[>|:}][ \t]?)+)"
     r"(?:diff --git a/|--- (?:a/|/dev/null)|\+\+\+ (?:b/|/dev/null)|@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@"
     r"|index [0-9a-f]{6,}\.\.[0-9a-f]{6,})"
 )
-ANY_MARK = re.compile(r"^[ \t]*(?:\w{0,4}[>|]+[ \t]?)+")
+ANY_MARK = re.compile(r"^[ \t]*(?:\w{0,4}[>|][ \t]?)+")
+LONGEST = 400
+"""Characters of a line that may still be an attribution, a cut or navigation: what is longer is somebody's text."""
 SNIP = re.compile(
     r"^[\s\-=*~_<>\[\](){}.…|:#+]*(?:snip|snipped|snippage|cut|cut here|trim|trimmed|skip|skipped|deleted|omitted)?"
     r"[\s\-=*~_<>\[\](){}.…|:#+8]*$",
@@ -89,18 +91,20 @@ def _quoted(line: str, mark: str) -> bool:
 def _classify(lines: Sequence[str], mark: str) -> Iterator[Line]:
     within_attribution = False
     before_quote = True
-    for line in lines:
+    for at, line in enumerate(lines):
         if _quoted(line, mark):
             before_quote = within_attribution = False
             yield Line(Of.PATCH, line[len(mark) :])
             continue
         bare = line.strip()
-        if before_quote and (SUBJECT.match(bare) or HEADER.match(line)):
+        if len(line) > LONGEST:
+            yield Line(Of.REVIEWER, line)
+        elif before_quote and (SUBJECT.match(bare) or HEADER.match(line)):
             yield Line(Of.NOBODY, line)
         elif _is_attribution(bare, within_attribution) or NAVIGATION.match(line):
             within_attribution = False
             yield Line(Of.NOBODY, line)
-        elif ATTRIBUTION_START.match(bare) and _ends_soon(lines, line):
+        elif ATTRIBUTION_START.match(bare) and _ends_soon(lines, at):
             within_attribution = True
             yield Line(Of.NOBODY, line)
         elif bare and is_cut(bare):
@@ -113,9 +117,8 @@ def _is_attribution(bare: str, continued: bool) -> bool:
     return bool(ATTRIBUTION.match(bare)) or (continued and bare.endswith(("wrote:", "writes:", "said:")))
 
 
-def _ends_soon(lines: Sequence[str], line: str) -> bool:
-    """Whether an attribution that begins here is wrapped onto the next line."""
-    at = next(at for at, other in enumerate(lines) if other is line)
+def _ends_soon(lines: Sequence[str], at: int) -> bool:
+    """Whether an attribution that begins at this line is wrapped onto the next."""
     return any(following.strip().endswith(("wrote:", "writes:")) for following in lines[at + 1 : at + 3])
 
 

@@ -1,6 +1,7 @@
 """Review replies: the patch back from its quotation, the remarks where they were made."""
 
 import difflib
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.review import quoting
+from harness.review.posting import parse
 from harness.review.reply import read, read_mail
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "mail"
@@ -222,3 +224,31 @@ def test_any_patch_and_any_remarks_come_back(before, after, remarks, mark):
     for remark, at in zip(reply.remarks, sorted(places), strict=True):
         if remark.where.patch_line:
             assert patch[remark.where.patch_line - 1] == patch[at]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [">" * 26 + "x", "| " * 24 + "x", "[" * 20_000, "On " + "a, " * 7_000, "-" * 20_000 + "x", "On " + " " * 20_000],
+    ids=["marks", "spaced marks", "brackets", "commas", "dashes", "blanks"],
+)
+def test_a_hostile_line_costs_no_time(line):
+    """A line of nothing but marks took time that doubled with each."""
+    body = quoted(DIFF) + f"\n{line}\n" * 3
+    began = time.process_time()
+    read_mail(f"From: a@b\nSubject: Re: {line}\n\n{body}".encode())
+    read(f"Nothing quoted.\n{line}\n")
+    parse(f"From: a@b\nSubject: {line}\n\n{body}".encode())
+    assert time.process_time() - began < 3
+
+
+def test_a_line_of_marks_is_a_remark_of_its_own():
+    reply = read_mail(f"From: a@b\nSubject: Re: [PATCH] x\n\n{quoted(DIFF)}\n>>>>>>> theirs\n".encode())
+    assert [remark.text for remark in reply.remarks] == [">>>>>>> theirs"]
+
+
+def test_an_attribution_is_known_by_where_it_stands():
+    """The same line a second time is followed by something else."""
+    start = "On Mon, 5 Jan 2026 at 10:00, A Person"
+    body = f"{start}\n<a@b> wrote:\n{quoted(DIFF)}\n{start}\nsaid nothing of it.\n"
+    remarks = read_mail(f"From: a@b\nSubject: Re: [PATCH] x\n\n{body}".encode()).remarks
+    assert [remark.text for remark in remarks] == [f"{start}\nsaid nothing of it."]
