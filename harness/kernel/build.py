@@ -110,7 +110,8 @@ def build(
     jobs: int | None = None,
     refresh: bool = False,
 ) -> Kernel:
-    """The kernel of a request: from the cache, or built. ``jobs`` is make's -j (default: the processors it may use).
+    """The kernel of a request: from the cache, or built. ``jobs`` is make's -j (default: the processors it may use, and
+    one: while make reads its Makefiles and shells start, no compiler runs in their job's place).
 
     Raises UserError (an option cannot be had), SeriesError (a patch does not apply), BuildError (it does not compile;
     carries the first error and the log), InfraError (the host: tools, disk, memory, network).
@@ -122,7 +123,7 @@ def build(
     found = cache.get("kernels", key)
     if found:
         return _load(key, found, request, base, cached=True)
-    work = _Build(request, base, asked, made_by, key, cache, progress, jobs or len(os.sched_getaffinity(0)))
+    work = _Build(request, base, asked, made_by, key, cache, progress, jobs or len(os.sched_getaffinity(0)) + 1)
     folder = cache.make("kernels", key, work.into, partial(_say_waiting, progress))
     return _load(key, folder, request, base, cached=not work.ran)
 
