@@ -218,7 +218,7 @@ def _initramfs(place: Place, job: Job, kernel: Kernel, company: Sequence[str]) -
     # In the middle of a series its tools may know more than its headers tell: who only boots needs none.
     tools = image.tools if job.cases else ()
     sources = {f"bin/{name}": workspace.find(f"testcases/tools/{name}.c") for name in tools}
-    sources |= _sources(place, job.scenario.suite)
+    sources |= _sources(place, job.scenario.suite, job.suite)
     if kernel.notes.is_dir():
         sources[f"cases/{COUNTERS}"] = workspace.find("testcases/tools/gcov.c")
     build_all = partial(
@@ -229,16 +229,15 @@ def _initramfs(place: Place, job: Job, kernel: Kernel, company: Sequence[str]) -
     built = {**build_all(sources), **borrow(job.suite.host, cache)}
     for name in company:
         with contextlib.suppress(BuildError):  # is said when that suite is run
-            built |= build_all(_sources(place, name))
+            built |= build_all(_sources(place, name, place.catalogue.suites[name]))
     agent = workspace.find(f"images/{job.suite.image}/agent.c")
     return initramfs.build(agent, built, cache, headers=kernel.headers, busybox=image.busybox)
 
 
-def _sources(place: Place, name: str) -> dict[str, Path]:
+def _sources(place: Place, name: str, suite: Suite) -> dict[str, Path]:
     """The programs of a suite, by their path in the guest."""
     folder = place.workspace.suites / name
-    names = program_names(place.workspace, name, place.catalogue.suites[name])
-    return {f"cases/{name}/{each}": folder / f"{each}.c" for each in names}
+    return {f"cases/{name}/{each}": folder / f"{each}.c" for each in program_names(place.workspace, name, suite)}
 
 
 def _late_main(place: Place, job: Job) -> Path | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness.catalogue.load import load, select
@@ -33,7 +34,7 @@ def packed(cache, tmp_path_factory):
         place = prepare.Place(workspace, load(workspace), cache)
         job = plan(place.catalogue, select(place.catalogue, [scenario]), Request())[0]
         if filesystem:
-            job = dataclasses.replace(job, scenario=dataclasses.replace(job.scenario, filesystem=filesystem))
+            job = dataclasses.replace(job, scenario=msgspec.structs.replace(job.scenario, filesystem=filesystem))
         wishes = prepare.Wishes()
         kernel = build_kernel(prepare.kernel_request(place, job, job.states[-1], wishes), cache)
         folder = tmp_path_factory.mktemp("ready")
