@@ -24,7 +24,7 @@ def company(catalogue: Catalogue, scenarios: Iterable[Scenario]) -> Mapping[Scen
 
 def _table(catalogue: Catalogue, scenario: Scenario) -> tuple[object, ...]:
     suite = catalogue.suites[scenario.suite]
-    return (scenario.filesystem, suite.image, suite.cpus, *(_alone(scenario, suite)))
+    return (scenario.filesystem, suite.image, suite.cpus, *_alone(scenario, suite))
 
 
 def _alone(scenario: Scenario, suite: Suite) -> tuple[str, ...]:
